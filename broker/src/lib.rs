@@ -1,0 +1,1 @@
+//! The Parlor broker: sessions, rooms, queues and fan-out.

@@ -1,0 +1,1 @@
+//! An example game for Parlor.

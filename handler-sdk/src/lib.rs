@@ -1,0 +1,1 @@
+//! Write a multiplayer game server as message handlers.

@@ -1,0 +1,1 @@
+//! Parlor's wire types and codecs, without I/O.
