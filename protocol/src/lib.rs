@@ -1,1 +1,19 @@
-//! Parlor's wire types and codecs, without I/O.
+//! Parlor's wire: what clients and broker say to each other, and the vocabulary in which a room is described to its handler.
+//!
+//! This crate does no I/O and knows no clock, no randomness and no runtime, so every client, server and test can share it.
+//! The wire is described for people in PROTOCOL.md and pinned by `fixtures/frames.json`.
+
+pub mod code;
+pub mod codec;
+pub mod failure;
+pub mod frame;
+pub mod id;
+pub mod limits;
+pub mod msgpack;
+pub mod room;
+
+pub use code::{CloseCode, ErrorCode};
+pub use codec::Codec;
+pub use failure::Failure;
+pub use frame::{BrokerFrame, ClientFrame, FrameError};
+pub use id::{Place, PlayerId, RoomId, RoomNo, Seq};

@@ -1,0 +1,300 @@
+//! The two codecs, and frames as a row of fields: [`FrameReader`] and [`FrameWriter`] are the only places that know either.
+//!
+//! A payload is MessagePack wherever it is held; it becomes JSON, or comes from it, only at the edge of a JSON connection.
+
+use bytes::Bytes;
+use rmp_serde::encode::Error as EncodeError;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::value::RawValue;
+
+use crate::frame::TypeRef;
+use crate::limits::MAX_UINT;
+use crate::msgpack::{self, Malformed};
+
+/// How frames are written on a connection, chosen by its sub-protocol.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Codec {
+    /// Binary MessagePack, the default.
+    MsgPack,
+    /// JSON text.
+    Json,
+}
+
+impl Codec {
+    /// Both codecs, the preferred one first.
+    pub const ALL: [Codec; 2] = [Codec::MsgPack, Codec::Json];
+
+    /// The WebSocket sub-protocol that stands for this codec.
+    pub const fn subprotocol(self) -> &'static str {
+        match self {
+            Self::MsgPack => "parlor.v1.msgpack",
+            Self::Json => "parlor.v1.json",
+        }
+    }
+}
+
+/// MessagePack for "nothing".
+pub const NIL: Bytes = Bytes::from_static(&[0xc0]);
+
+/// Encodes a value the way all payloads are: structures as named maps.
+///
+/// # Errors
+/// When the value has no MessagePack form, as its `Serialize` says.
+pub fn to_payload(value: &(impl Serialize + ?Sized)) -> Result<Bytes, EncodeError> {
+    rmp_serde::to_vec_named(value).map(Bytes::from)
+}
+
+/// Why a payload cannot be written as JSON: an extension type, or a map key that is no text or number.
+#[derive(Debug, thiserror::Error)]
+#[error("not representable in JSON: {0}")]
+pub struct NotRepresentable(serde_json::Error);
+
+/// Writes a MessagePack payload as JSON. Binary becomes an array of numbers; a number that is not finite becomes null.
+///
+/// # Errors
+/// [`NotRepresentable`].
+pub fn json_from_msgpack(payload: &[u8], out: &mut Vec<u8>) -> Result<(), NotRepresentable> {
+    let mut from = rmp_serde::Deserializer::from_read_ref(payload);
+    serde_transcode::transcode(&mut from, &mut serde_json::Serializer::new(out)).map_err(NotRepresentable)
+}
+
+/// Turns JSON text into a MessagePack payload.
+///
+/// # Errors
+/// When the text is not JSON.
+pub fn msgpack_from_json(text: &str) -> Result<Bytes, EncodeError> {
+    let mut out = Vec::with_capacity(text.len());
+    let mut from = serde_json::Deserializer::from_str(text);
+    serde_transcode::transcode(&mut from, &mut rmp_serde::Serializer::new(&mut out).with_struct_map())?;
+    Ok(out.into())
+}
+
+/// What is wrong with a field.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum FieldError {
+    /// The frame as a whole is not an array of well-formed values.
+    #[error("{0}")]
+    Malformed(#[from] Malformed),
+    /// The text is not a JSON array.
+    #[error("not a JSON array: {0}")]
+    Json(String),
+    /// The frame is no array.
+    #[error("a frame is an array")]
+    NotAnArray,
+    /// A field is missing.
+    #[error("field `{0}` is missing")]
+    Missing(&'static str),
+    /// A field has another type than it should.
+    #[error("field `{0}` is not {1}")]
+    Wrong(&'static str, &'static str),
+    /// A map field lacks something or has it wrong.
+    #[error("field `{0}`: {1}")]
+    Map(&'static str, String),
+}
+
+/// Reads the fields of one frame, in order.
+pub struct FrameReader<'a> {
+    form: Form<'a>,
+}
+
+enum Form<'a> {
+    MsgPack { frame: &'a Bytes, at: usize, left: u32 },
+    Json(std::vec::IntoIter<&'a RawValue>),
+}
+
+/// One field as it stands in the frame.
+enum Raw<'a> {
+    MsgPack(&'a [u8]),
+    Json(&'a str),
+}
+
+impl<'a> FrameReader<'a> {
+    /// Opens a frame, having checked that all of it is well-formed.
+    ///
+    /// # Errors
+    /// [`FieldError`] when it is not exactly one array.
+    pub fn open(codec: Codec, frame: &'a Bytes) -> Result<Self, FieldError> {
+        let form = match codec {
+            Codec::MsgPack => {
+                msgpack::check(frame)?;
+                let mut rest: &[u8] = frame;
+                let left = rmp::decode::read_array_len(&mut rest).map_err(|_| FieldError::NotAnArray)?;
+                Form::MsgPack { frame, at: frame.len() - rest.len(), left }
+            }
+            Codec::Json => {
+                let fields: Vec<&RawValue> =
+                    serde_json::from_slice(frame).map_err(|error| FieldError::Json(error.to_string()))?;
+                Form::Json(fields.into_iter())
+            }
+        };
+        Ok(Self { form })
+    }
+
+    /// An unsigned integer up to 2^53 - 1.
+    ///
+    /// # Errors
+    /// [`FieldError`] when it is missing or something else.
+    pub fn uint(&mut self, name: &'static str) -> Result<u64, FieldError> {
+        let wrong = FieldError::Wrong(name, "an unsigned integer below 2^53");
+        let value = match self.raw(name)? {
+            Raw::MsgPack(mut bytes) => rmp::decode::read_int::<u64, _>(&mut bytes).ok(),
+            Raw::Json(text) => text.parse().ok(),
+        };
+        value.filter(|n| *n <= MAX_UINT).ok_or(wrong)
+    }
+
+    /// An unsigned integer that fits in 32 bits.
+    ///
+    /// # Errors
+    /// As [`uint`](Self::uint).
+    pub fn uint32(&mut self, name: &'static str) -> Result<u32, FieldError> {
+        u32::try_from(self.uint(name)?).map_err(|_| FieldError::Wrong(name, "an unsigned integer below 2^32"))
+    }
+
+    /// Anything that serde can make of the field.
+    ///
+    /// # Errors
+    /// [`FieldError`] when it is missing or does not fit.
+    pub fn value<T: DeserializeOwned>(&mut self, name: &'static str) -> Result<T, FieldError> {
+        match self.raw(name)? {
+            Raw::MsgPack(bytes) => rmp_serde::from_slice(bytes).map_err(|e| FieldError::Map(name, e.to_string())),
+            Raw::Json(text) => serde_json::from_str(text).map_err(|e| FieldError::Map(name, e.to_string())),
+        }
+    }
+
+    /// A message type, by number or by name.
+    ///
+    /// # Errors
+    /// [`FieldError`] when it is missing or neither.
+    pub fn type_ref(&mut self) -> Result<TypeRef, FieldError> {
+        let wrong = FieldError::Wrong("type", "a type number or a type name");
+        let named = match self.raw("type")? {
+            Raw::MsgPack(bytes) => match rmp::decode::read_int::<u32, _>(&mut &*bytes) {
+                Ok(number) => return Ok(TypeRef::Number(number)),
+                Err(_) => rmp_serde::from_slice(bytes).ok(),
+            },
+            Raw::Json(text) => match text.parse() {
+                Ok(number) => return Ok(TypeRef::Number(number)),
+                Err(_) => serde_json::from_str(text).ok(),
+            },
+        };
+        named.map(TypeRef::Name).ok_or(wrong)
+    }
+
+    /// The payload as MessagePack: a slice of the frame where it is that already. A payload that is missing is nil.
+    ///
+    /// # Errors
+    /// [`FieldError`] when JSON text has no MessagePack form.
+    pub fn payload(&mut self) -> Result<Bytes, FieldError> {
+        if let Form::MsgPack { frame, at, left } = &mut self.form {
+            let (frame, start) = (*frame, *at);
+            if *left == 0 {
+                return Ok(NIL);
+            }
+            *left -= 1;
+            *at += msgpack::value_len(&frame[start..])?;
+            return Ok(frame.slice(start..*at));
+        }
+        match self.raw("payload") {
+            Ok(Raw::Json(text)) => {
+                let payload = msgpack_from_json(text).map_err(|e| FieldError::Map("payload", e.to_string()))?;
+                msgpack::check(&payload)?;
+                Ok(payload)
+            }
+            _ => Ok(NIL),
+        }
+    }
+
+    fn raw(&mut self, name: &'static str) -> Result<Raw<'a>, FieldError> {
+        match &mut self.form {
+            Form::MsgPack { frame, at, left } => {
+                if *left == 0 {
+                    return Err(FieldError::Missing(name));
+                }
+                *left -= 1;
+                let start = *at;
+                *at += msgpack::value_len(&frame[start..])?;
+                Ok(Raw::MsgPack(&frame[start..*at]))
+            }
+            Form::Json(fields) => fields.next().map(|raw| Raw::Json(raw.get())).ok_or(FieldError::Missing(name)),
+        }
+    }
+}
+
+/// Writes one frame, field by field, behind whatever `out` holds already.
+pub struct FrameWriter<'a> {
+    codec: Codec,
+    out: &'a mut Vec<u8>,
+    failed: Option<NotRepresentable>,
+}
+
+impl<'a> FrameWriter<'a> {
+    /// Begins a frame of `fields` fields, the op included.
+    pub fn new(codec: Codec, out: &'a mut Vec<u8>, fields: u32, op: u8) -> Self {
+        match codec {
+            Codec::MsgPack => {
+                // Writing into a Vec cannot fail.
+                let _ = rmp::encode::write_array_len(out, fields);
+                let _ = rmp::encode::write_uint(out, u64::from(op));
+            }
+            Codec::Json => out.extend_from_slice(format!("[{op}").as_bytes()),
+        }
+        Self { codec, out, failed: None }
+    }
+
+    /// An unsigned integer.
+    #[must_use]
+    pub fn uint(self, n: impl Into<u64>) -> Self {
+        let n = n.into();
+        match self.codec {
+            Codec::MsgPack => {
+                let _ = rmp::encode::write_uint(self.out, n);
+            }
+            Codec::Json => self.out.extend_from_slice(format!(",{n}").as_bytes()),
+        }
+        self
+    }
+
+    /// Anything that serde can write: texts, maps, optional numbers.
+    #[must_use]
+    pub fn value(mut self, value: &(impl Serialize + ?Sized)) -> Self {
+        match self.codec {
+            Codec::MsgPack => {
+                // Only our own types come here, and they all have a form.
+                let _ = value.serialize(&mut rmp_serde::Serializer::new(&mut *self.out).with_struct_map());
+            }
+            Codec::Json => {
+                self.out.push(b',');
+                if let Err(error) = serde_json::to_writer(&mut *self.out, value) {
+                    self.failed = Some(NotRepresentable(error));
+                }
+            }
+        }
+        self
+    }
+
+    /// A MessagePack payload, transcoded when the connection speaks JSON.
+    #[must_use]
+    pub fn payload(mut self, payload: &[u8]) -> Self {
+        match self.codec {
+            Codec::MsgPack => self.out.extend_from_slice(payload),
+            Codec::Json => {
+                self.out.push(b',');
+                self.failed = json_from_msgpack(payload, self.out).err().or(self.failed);
+            }
+        }
+        self
+    }
+
+    /// Ends the frame.
+    ///
+    /// # Errors
+    /// [`NotRepresentable`] when a field has no JSON form; what was written is then to be thrown away.
+    pub fn finish(self) -> Result<(), NotRepresentable> {
+        if self.codec == Codec::Json {
+            self.out.push(b']');
+        }
+        self.failed.map_or(Ok(()), Err)
+    }
+}

@@ -1,0 +1,153 @@
+//! What the broker does to MessagePack that it does not decode: find where a value ends, and prove that it is well-formed.
+
+use rmp::Marker;
+
+use crate::limits::MAX_DEPTH;
+
+/// Why a byte string is not one MessagePack value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Malformed {
+    /// It ends inside a value.
+    #[error("the frame ends inside a value")]
+    Truncated,
+    /// It nests deeper than [`MAX_DEPTH`].
+    #[error("the payload nests deeper than 64 levels")]
+    TooDeep,
+    /// It has the one marker that MessagePack never uses.
+    #[error("0xc1 is no MessagePack marker")]
+    Reserved,
+    /// A text is not UTF-8.
+    #[error("a text is not UTF-8")]
+    NotUtf8,
+    /// Bytes follow the value.
+    #[error("bytes follow the last value")]
+    Trailing,
+}
+
+/// The length in bytes of the MessagePack value that `bytes` begins with.
+///
+/// # Errors
+/// [`Malformed`] when there is no complete, well-formed value of at most [`MAX_DEPTH`] levels. Never reads past `bytes`
+/// and allocates nothing, whatever lengths the bytes claim.
+pub fn value_len(bytes: &[u8]) -> Result<usize, Malformed> {
+    let mut scan = Scan { rest: bytes };
+    // How many values are still owed on each open level.
+    let mut owed = [0u64; MAX_DEPTH + 1];
+    owed[0] = 1;
+    let mut depth = 0;
+    loop {
+        while owed[depth] == 0 {
+            if depth == 0 {
+                return Ok(bytes.len() - scan.rest.len());
+            }
+            depth -= 1;
+        }
+        owed[depth] -= 1;
+        let children = scan.value()?;
+        if children > 0 {
+            depth += 1;
+            *owed.get_mut(depth).ok_or(Malformed::TooDeep)? = children;
+        }
+    }
+}
+
+/// Checks that `bytes` is exactly one value.
+///
+/// # Errors
+/// As [`value_len`], and [`Malformed::Trailing`].
+pub fn check(bytes: &[u8]) -> Result<(), Malformed> {
+    if value_len(bytes)? == bytes.len() { Ok(()) } else { Err(Malformed::Trailing) }
+}
+
+struct Scan<'a> {
+    rest: &'a [u8],
+}
+
+impl<'a> Scan<'a> {
+    /// Steps over one marker and its own bytes; returns how many values it contains.
+    fn value(&mut self) -> Result<u64, Malformed> {
+        match Marker::from_u8(self.take(1)?[0]) {
+            Marker::FixPos(_) | Marker::FixNeg(_) | Marker::Null | Marker::True | Marker::False => Ok(0),
+            Marker::U8 | Marker::I8 => self.leaf(1),
+            Marker::U16 | Marker::I16 => self.leaf(2),
+            Marker::U32 | Marker::I32 | Marker::F32 => self.leaf(4),
+            Marker::U64 | Marker::I64 | Marker::F64 => self.leaf(8),
+            Marker::FixStr(n) => self.text(u64::from(n)),
+            Marker::Str8 => self.uint(1).and_then(|n| self.text(n)),
+            Marker::Str16 => self.uint(2).and_then(|n| self.text(n)),
+            Marker::Str32 => self.uint(4).and_then(|n| self.text(n)),
+            Marker::Bin8 => self.uint(1).and_then(|n| self.leaf(n)),
+            Marker::Bin16 => self.uint(2).and_then(|n| self.leaf(n)),
+            Marker::Bin32 => self.uint(4).and_then(|n| self.leaf(n)),
+            Marker::FixExt1 => self.leaf(2),
+            Marker::FixExt2 => self.leaf(3),
+            Marker::FixExt4 => self.leaf(5),
+            Marker::FixExt8 => self.leaf(9),
+            Marker::FixExt16 => self.leaf(17),
+            Marker::Ext8 => self.uint(1).and_then(|n| self.leaf(n + 1)),
+            Marker::Ext16 => self.uint(2).and_then(|n| self.leaf(n + 1)),
+            Marker::Ext32 => self.uint(4).and_then(|n| self.leaf(n + 1)),
+            Marker::FixArray(n) => Ok(u64::from(n)),
+            Marker::Array16 => self.uint(2),
+            Marker::Array32 => self.uint(4),
+            Marker::FixMap(n) => Ok(2 * u64::from(n)),
+            Marker::Map16 => Ok(2 * self.uint(2)?),
+            Marker::Map32 => Ok(2 * self.uint(4)?),
+            Marker::Reserved => Err(Malformed::Reserved),
+        }
+    }
+
+    fn take(&mut self, n: u64) -> Result<&'a [u8], Malformed> {
+        let n = usize::try_from(n).map_err(|_| Malformed::Truncated)?;
+        let (taken, rest) = self.rest.split_at_checked(n).ok_or(Malformed::Truncated)?;
+        self.rest = rest;
+        Ok(taken)
+    }
+
+    fn leaf(&mut self, n: u64) -> Result<u64, Malformed> {
+        self.take(n).map(|_| 0)
+    }
+
+    fn text(&mut self, n: u64) -> Result<u64, Malformed> {
+        std::str::from_utf8(self.take(n)?).map(|_| 0).map_err(|_| Malformed::NotUtf8)
+    }
+
+    fn uint(&mut self, n: u64) -> Result<u64, Malformed> {
+        Ok(self.take(n)?.iter().fold(0, |value, byte| value << 8 | u64::from(*byte)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn finds_the_end_of_nested_values() {
+        let bytes = rmp_serde::to_vec_named(&serde_json::json!({"a": [1, -2, 3.5, "x", null, {"b": []}]})).unwrap();
+        let mut longer = bytes.clone();
+        longer.push(7);
+        assert_eq!(value_len(&longer), Ok(bytes.len()));
+        assert_eq!(check(&longer), Err(Malformed::Trailing));
+        for cut in 0..bytes.len() {
+            assert_eq!(value_len(&bytes[..cut]), Err(Malformed::Truncated), "cut at {cut}");
+        }
+    }
+
+    #[test]
+    fn refuses_bombs() {
+        assert_eq!(value_len(&[0xdd, 0xff, 0xff, 0xff, 0xff]), Err(Malformed::Truncated));
+        assert_eq!(value_len(&[0xc6, 0xff, 0xff, 0xff, 0xff, 1]), Err(Malformed::Truncated));
+        assert_eq!(value_len(&[0x91; 4096]), Err(Malformed::TooDeep));
+        assert_eq!(value_len(&[0xa1, 0xff]), Err(Malformed::NotUtf8));
+        assert_eq!(value_len(&[0xc1]), Err(Malformed::Reserved));
+    }
+
+    #[test]
+    fn allows_the_stated_depth() {
+        let mut bytes = vec![0x91; MAX_DEPTH];
+        bytes.push(0);
+        assert_eq!(check(&bytes), Ok(()));
+        bytes.insert(0, 0x91);
+        assert_eq!(check(&bytes), Err(Malformed::TooDeep));
+    }
+}

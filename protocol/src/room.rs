@@ -1,0 +1,307 @@
+//! A room as its handler sees it: inputs in, an outcome with outputs out.
+//!
+//! These types are what passes between the broker's room actor and whatever runs the handler, in the same process or not.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+use crate::failure::Failure;
+use crate::frame::Role;
+use crate::id::{Place, PlayerId, RoomId, Seq};
+
+/// One thing that may change a room, at its place in the room's only order.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Input {
+    /// Position, from 1, without gaps.
+    pub seq: Seq,
+    /// Milliseconds since 1970 when the broker numbered it; never less than an earlier input's.
+    pub now_ms: u64,
+    /// What happened.
+    pub cause: Cause,
+}
+
+/// What happened.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Cause {
+    /// The room begins. Always input 1, never again.
+    Open {
+        /// The room's public name.
+        room: RoomId,
+        /// From which all the room's randomness derives.
+        seed: u64,
+        /// What the creator asked for.
+        options: Bytes,
+    },
+    /// Somebody asks to come in.
+    Join {
+        /// Who.
+        player: Player,
+        /// What the joiner said.
+        options: Bytes,
+    },
+    /// A member is gone.
+    Leave {
+        /// Who.
+        player: PlayerId,
+        /// Why.
+        why: Leave,
+    },
+    /// A member said something.
+    Message {
+        /// Whose message it is, and what it asks.
+        from: Origin,
+        /// Its type.
+        name: Arc<str>,
+        /// MessagePack.
+        payload: Bytes,
+    },
+    /// The room's clock ticked.
+    Tick {
+        /// Ticks so far, this one included.
+        count: u64,
+        /// Microseconds since the tick before, or since ticking began.
+        elapsed_us: u64,
+    },
+    /// A timer of the handler's is due.
+    Timer {
+        /// Which.
+        id: TimerId,
+        /// The event that it was set for.
+        event: Cow<'static, str>,
+        /// The event's payload.
+        payload: Bytes,
+    },
+    /// Outside work that the handler asked for has ended.
+    Work {
+        /// Which.
+        id: WorkId,
+        /// The work function's name.
+        name: Cow<'static, str>,
+        /// What came of it.
+        result: Result<Bytes, Failure>,
+    },
+    /// The server side says something.
+    Event {
+        /// The event.
+        name: Arc<str>,
+        /// Its payload.
+        payload: Bytes,
+    },
+    /// Somebody outside wants the room closed.
+    Close {
+        /// Why.
+        why: CloseWhy,
+        /// Milliseconds until it is closed anyway.
+        grace_ms: u64,
+    },
+}
+
+/// A member of a room.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Player {
+    /// Its number in this room.
+    pub id: PlayerId,
+    /// The account that it belongs to.
+    pub account: String,
+    /// The name that others may see.
+    pub name: String,
+    /// Player or spectator.
+    pub role: Role,
+}
+
+/// Where a client message came from, and where its answer goes. Serializable, so that a deferred reply can be kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Origin {
+    /// The sender.
+    pub player: PlayerId,
+    /// The sender's number of the message.
+    pub no: u64,
+    /// The id to answer to, when it is a request.
+    pub request: Option<u64>,
+}
+
+/// Why a member is gone.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Leave {
+    /// It asked to leave.
+    Left,
+    /// Its connection ended.
+    Disconnected,
+    /// The handler sent it away.
+    Kicked,
+}
+
+/// Why a room is to be closed from outside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum CloseWhy {
+    /// An operator or the game's backend asked for it.
+    Requested,
+    /// Nobody has been in it for the policy's `empty_ttl`.
+    Empty,
+    /// The broker is shutting down.
+    ShuttingDown,
+}
+
+/// A timer: the place of the output that set it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct TimerId(pub Place);
+
+/// A piece of outside work: the place of the output that asked for it, which makes a good idempotency key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct WorkId(pub Place);
+
+/// What a handler made of one input.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Outcome {
+    /// Whether it worked.
+    pub result: Result<(), Fault>,
+    /// In order; none when it did not work.
+    pub outputs: Vec<Output>,
+    /// What a joiner gets to see, after a join that worked.
+    pub view: Option<Bytes>,
+}
+
+impl Outcome {
+    /// An outcome without outputs.
+    pub fn failed(fault: Fault) -> Self {
+        Self { result: Err(fault), outputs: Vec::new(), view: None }
+    }
+}
+
+/// Why an input did not work.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Fault {
+    /// The handler refused it: the sender's affair.
+    Refused(Failure),
+    /// The handler panicked, with this text.
+    Panicked(String),
+}
+
+/// One thing that a handler wants done.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Output {
+    /// A message for members.
+    Publish {
+        /// For whom.
+        to: Audience,
+        /// The message's type.
+        name: Cow<'static, str>,
+        /// MessagePack.
+        payload: Bytes,
+    },
+    /// The answer to a request.
+    Reply {
+        /// Which.
+        to: Origin,
+        /// MessagePack.
+        payload: Bytes,
+    },
+    /// The refusal of a message after it was handled.
+    Refuse {
+        /// Which.
+        to: Origin,
+        /// Why.
+        error: Failure,
+    },
+    /// From now on the player gets just these topics, beside those that it chose itself.
+    SetTopics {
+        /// Who.
+        player: PlayerId,
+        /// Which.
+        topics: Vec<Topic>,
+    },
+    /// Set a timer; its id is this output's place.
+    After {
+        /// Milliseconds from the input's time.
+        delay_ms: u64,
+        /// The event to raise.
+        event: Cow<'static, str>,
+        /// The event's payload.
+        payload: Bytes,
+    },
+    /// Take a timer back.
+    Cancel {
+        /// Which.
+        timer: TimerId,
+    },
+    /// Do something outside the room; its id is this output's place.
+    Run {
+        /// The work function.
+        name: Cow<'static, str>,
+        /// Its arguments.
+        arguments: Bytes,
+    },
+    /// Send a member away.
+    Kick {
+        /// Who.
+        player: PlayerId,
+        /// What it is told.
+        reason: Bytes,
+    },
+    /// End the room.
+    Close {
+        /// What the members are told.
+        result: Bytes,
+    },
+    /// Change what the lobby shows of the room; null removes.
+    SetProperty {
+        /// Which.
+        name: String,
+        /// To what.
+        value: serde_json::Value,
+    },
+    /// Whether newcomers may come in.
+    Lock(Door),
+}
+
+/// For whom a publish is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Audience {
+    /// All members.
+    All,
+    /// All members but these.
+    AllBut(Vec<PlayerId>),
+    /// One member.
+    One(PlayerId),
+    /// The members that follow a topic.
+    Topic(Topic),
+}
+
+/// Whether newcomers may come in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Door {
+    /// They may.
+    Open,
+    /// They may not.
+    Locked,
+}
+
+/// What a member may be interested in. Names may be offered to clients; cells are for the server's own use.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Topic {
+    /// A named topic.
+    Name(Arc<str>),
+    /// A place on a grid, or any pair of numbers.
+    Cell(i32, i32),
+}
+
+impl From<&str> for Topic {
+    fn from(name: &str) -> Self {
+        Self::Name(name.into())
+    }
+}
+
+impl From<String> for Topic {
+    fn from(name: String) -> Self {
+        Self::Name(name.into())
+    }
+}
+
+impl From<(i32, i32)> for Topic {
+    fn from((x, y): (i32, i32)) -> Self {
+        Self::Cell(x, y)
+    }
+}
