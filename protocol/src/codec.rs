@@ -230,17 +230,23 @@ pub struct FrameWriter<'a> {
 }
 
 impl<'a> FrameWriter<'a> {
+    /// Writes behind whatever `out` holds.
+    pub fn new(codec: Codec, out: &'a mut Vec<u8>) -> Self {
+        Self { codec, out, failed: None }
+    }
+
     /// Begins a frame of `fields` fields, the op included.
-    pub fn new(codec: Codec, out: &'a mut Vec<u8>, fields: u32, op: u8) -> Self {
-        match codec {
+    #[must_use]
+    pub fn begin(self, fields: u32, op: u8) -> Self {
+        match self.codec {
             Codec::MsgPack => {
                 // Writing into a Vec cannot fail.
-                let _ = rmp::encode::write_array_len(out, fields);
-                let _ = rmp::encode::write_uint(out, u64::from(op));
+                let _ = rmp::encode::write_array_len(self.out, fields);
+                let _ = rmp::encode::write_uint(self.out, u64::from(op));
             }
-            Codec::Json => out.extend_from_slice(format!("[{op}").as_bytes()),
+            Codec::Json => self.out.extend_from_slice(format!("[{op}").as_bytes()),
         }
-        Self { codec, out, failed: None }
+        self
     }
 
     /// An unsigned integer.

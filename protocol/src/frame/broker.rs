@@ -74,27 +74,27 @@ impl BrokerFrame {
     /// # Errors
     /// [`NotRepresentable`] when a payload has no JSON form; what was appended is then to be thrown away.
     pub fn encode_into(&self, codec: Codec, out: &mut Vec<u8>) -> Result<(), NotRepresentable> {
-        let begin = |fields, op| FrameWriter::new(codec, out, fields, op);
+        let frame = FrameWriter::new(codec, out);
         match self {
             Self::Publish { room, place, type_, payload } => {
-                placed(begin(6, op::PUBLISH), *room, *place).uint(*type_).payload(payload)
+                placed(frame.begin(6, op::PUBLISH), *room, *place).uint(*type_).payload(payload)
             }
             Self::Reply { room, place, id, payload } => {
-                placed(begin(6, op::REPLY), *room, *place).uint(*id).payload(payload)
+                placed(frame.begin(6, op::REPLY), *room, *place).uint(*id).payload(payload)
             }
             Self::Refused { room, place, no, id, error } => {
-                placed(begin(7, op::REFUSED), *room, *place).uint(*no).value(id).value(error)
+                placed(frame.begin(7, op::REFUSED), *room, *place).uint(*no).value(id).value(error)
             }
             Self::Closed { room, place, code, result } => {
-                placed(begin(6, op::CLOSED), *room, *place).value(code).payload(result)
+                placed(frame.begin(6, op::CLOSED), *room, *place).value(code).payload(result)
             }
-            Self::Welcome(welcome) => begin(2, op::WELCOME).value(welcome),
-            Self::Joined { id, joined, view } => begin(4, op::JOINED).uint(*id).value(joined).payload(view),
-            Self::Types { room, first, names } => begin(4, op::TYPES).uint(room.0).uint(*first).value(names),
-            Self::Error { id, error } => begin(3, op::ERROR).value(id).value(error),
-            Self::Done { id } => begin(2, op::DONE).uint(*id),
-            Self::Pong { time, server_time } => begin(3, op::PONG).value(time).uint(*server_time),
-            Self::Handled { room, no, tick } => begin(4, op::HANDLED).uint(room.0).uint(*no).uint(*tick),
+            Self::Welcome(welcome) => frame.begin(2, op::WELCOME).value(welcome),
+            Self::Joined { id, joined, view } => frame.begin(4, op::JOINED).uint(*id).value(joined).payload(view),
+            Self::Types { room, first, names } => frame.begin(4, op::TYPES).uint(room.0).uint(*first).value(names),
+            Self::Error { id, error } => frame.begin(3, op::ERROR).value(id).value(error),
+            Self::Done { id } => frame.begin(2, op::DONE).uint(*id),
+            Self::Pong { time, server_time } => frame.begin(3, op::PONG).value(time).uint(*server_time),
+            Self::Handled { room, no, tick } => frame.begin(4, op::HANDLED).uint(room.0).uint(*no).uint(*tick),
         }
         .finish()
     }

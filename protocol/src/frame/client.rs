@@ -135,19 +135,20 @@ impl ClientFrame {
     /// [`NotRepresentable`] when a payload has no JSON form.
     pub fn encode(&self, codec: Codec) -> Result<Vec<u8>, NotRepresentable> {
         let mut out = Vec::with_capacity(64);
-        let written = &mut out;
-        let begin = |fields, op| FrameWriter::new(codec, written, fields, op);
+        let frame = FrameWriter::new(codec, &mut out);
         match self {
-            Self::Hello(hello) => begin(2, op::HELLO).value(hello),
-            Self::Join { id, join, options } => begin(4, op::JOIN).uint(*id).value(join).payload(options),
-            Self::Leave { room } => begin(2, op::LEAVE).uint(room.0),
-            Self::Send { room, type_, payload } => begin(4, op::SEND).uint(room.0).value(type_).payload(payload),
+            Self::Hello(hello) => frame.begin(2, op::HELLO).value(hello),
+            Self::Join { id, join, options } => frame.begin(4, op::JOIN).uint(*id).value(join).payload(options),
+            Self::Leave { room } => frame.begin(2, op::LEAVE).uint(room.0),
+            Self::Send { room, type_, payload } => frame.begin(4, op::SEND).uint(room.0).value(type_).payload(payload),
             Self::Request { room, type_, id, payload } => {
-                begin(5, op::REQUEST).uint(room.0).value(type_).uint(*id).payload(payload)
+                frame.begin(5, op::REQUEST).uint(room.0).value(type_).uint(*id).payload(payload)
             }
-            Self::Subscribe { id, room, topic } => begin(4, op::SUBSCRIBE).uint(*id).uint(room.0).value(topic),
-            Self::Unsubscribe { id, room, topic } => begin(4, op::UNSUBSCRIBE).uint(*id).uint(room.0).value(topic),
-            Self::Ping { time } => begin(2, op::PING).value(time),
+            Self::Subscribe { id, room, topic } => frame.begin(4, op::SUBSCRIBE).uint(*id).uint(room.0).value(topic),
+            Self::Unsubscribe { id, room, topic } => {
+                frame.begin(4, op::UNSUBSCRIBE).uint(*id).uint(room.0).value(topic)
+            }
+            Self::Ping { time } => frame.begin(2, op::PING).value(time),
         }
         .finish()?;
         Ok(out)
