@@ -1,0 +1,13 @@
+export { type Codec, decode, encode, subprotocol } from "./codec.js";
+export { connect } from "./connect.js";
+export { type ClientCode, closeKind, type CloseKind, type ErrorDetails, ParlorError } from "./errors.js";
+export { type Frame, Op, type Place, type Role } from "./frames.js";
+export type { ClosedInfo, Lifecycle, LifecycleEvents, PingInfo } from "./lifecycle.js";
+export type { Unsubscribe } from "./listeners.js";
+export { type Accept, memoryTransport } from "./memory.js";
+export type { CreateSettings, JoinSettings, Parlor } from "./parlor.js";
+export type { AnyMessages, Handled, Room, RoomClosed } from "./room.js";
+export { type ConnectOptions, VERSION } from "./settings.js";
+export type { Time } from "./time.js";
+export type { Transport, TransportEvents, TransportFactory } from "./transport.js";
+export { type WebSocketConstructor, type WebSocketLike, webSocketTransport } from "./websocket.js";

@@ -1,0 +1,64 @@
+import { ParlorError } from "./errors.js";
+import { Listeners, type Unsubscribe } from "./listeners.js";
+
+/** Why and how a connection ended. */
+export interface ClosedInfo {
+  code: number;
+  reason: string;
+  /** Whether the session could be taken up again on another connection. */
+  resumable: boolean;
+}
+
+/** `rtt` is smoothed, `sample` the newest measurement, both in milliseconds. */
+export interface PingInfo {
+  rtt: number;
+  sample: number;
+}
+
+/** What happens to a session, outside of its rooms. The names `disconnected`, `resumed` and `resync` are reserved. */
+export interface LifecycleEvents {
+  closed: ClosedInfo;
+  /** An error that answers nothing, a frame that could not be understood, a handler that threw. */
+  error: ParlorError;
+  ping: PingInfo;
+}
+
+/** The events of a session. */
+export class Lifecycle {
+  private readonly listeners: { [E in keyof LifecycleEvents]: Listeners<[LifecycleEvents[E]]> } = {
+    closed: new Listeners(),
+    error: new Listeners(),
+    ping: new Listeners(),
+  };
+
+  on<E extends keyof LifecycleEvents>(event: E, handler: (info: LifecycleEvents[E]) => void): Unsubscribe {
+    return this.listeners[event].add(handler);
+  }
+
+  /** @internal */
+  emit<E extends keyof LifecycleEvents>(event: E, info: LifecycleEvents[E]): void {
+    // An error handler that throws must not be told of its own error.
+    const report = event === "error" ? throwLater : (thrown: unknown) => this.threw(thrown);
+    this.listeners[event].emit(report, info);
+  }
+
+  /** @internal Reports an error; one that nobody hears is still not swallowed. */
+  error(error: ParlorError): void {
+    if (this.listeners.error.any) this.emit("error", error);
+    else if (error.code === "handler_threw") throwLater(error.cause);
+    else console.warn(`parlor: ${error.message}`);
+  }
+
+  /** @internal A handler of the application threw. */
+  threw(thrown: unknown): void {
+    const text = thrown instanceof Error ? thrown.message : String(thrown);
+    this.error(new ParlorError("handler_threw", text, { cause: thrown }));
+  }
+}
+
+// Out of the dispatch, so that the platform sees it as it sees any uncaught error of the application.
+function throwLater(thrown: unknown): void {
+  queueMicrotask(() => {
+    throw thrown;
+  });
+}
