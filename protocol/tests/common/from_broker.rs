@@ -1,0 +1,155 @@
+//! What the broker says. Keys of payload maps are written in alphabetical order, so that nothing depends on map order.
+
+use std::collections::BTreeMap;
+
+use parlor_protocol::codec::NIL;
+use parlor_protocol::frame::{Joined, Role, Welcome};
+use parlor_protocol::limits::MAX_UINT;
+use parlor_protocol::{BrokerFrame, ErrorCode, Failure, Place, PlayerId, RoomId, RoomNo, Seq};
+use serde_json::{Value, json};
+
+use super::payload;
+
+const ROOM: RoomNo = RoomNo(7);
+
+pub(super) fn frames() -> Vec<(&'static str, BrokerFrame)> {
+    let mut frames = vec![("welcome", BrokerFrame::Welcome(welcome()))];
+    frames.extend(joins());
+    frames.extend(types());
+    frames.extend(publishes());
+    frames.extend(answers());
+    frames.extend(closes());
+    frames.extend(errors());
+    frames.extend([
+        ("done", BrokerFrame::Done { id: 4 }),
+        ("done_largest_id", BrokerFrame::Done { id: MAX_UINT }),
+        ("pong", BrokerFrame::Pong { time: 81234.5, server_time: 1_785_931_200_150 }),
+        ("pong_whole", BrokerFrame::Pong { time: 1_785_931_200_123.0, server_time: 1_785_931_200_150 }),
+        ("handled", BrokerFrame::Handled { room: ROOM, no: 1, tick: 120 }),
+        ("handled_large", BrokerFrame::Handled { room: ROOM, no: 4_294_967_296, tick: 0 }),
+    ]);
+    frames
+}
+
+fn at(seq: u64, index: u32) -> Place {
+    Place { seq: Seq(seq), index }
+}
+
+fn welcome() -> Welcome {
+    Welcome {
+        session: "s-8Jq2".into(),
+        account: "guest-8Jq2".into(),
+        server: "parlor/0.1.0".into(),
+        time: 1_785_931_200_000,
+        max_frame: 65536,
+    }
+}
+
+fn joins() -> Vec<(&'static str, BrokerFrame)> {
+    let player = Joined {
+        room: ROOM,
+        id: RoomId::parse("k3F9xQ2m").unwrap(),
+        kind: "arena".into(),
+        player: PlayerId(2),
+        role: Role::Player,
+        seq: Seq(4),
+        index: 0,
+        routes: 2,
+        types: ["move", "buy", "moved"].map(String::from).to_vec(),
+        properties: BTreeMap::from([("map".into(), json!("dust"))]),
+    };
+    let bare =
+        Joined { role: Role::Spectator, routes: 0, types: Vec::new(), properties: BTreeMap::new(), ..player.clone() };
+    let late =
+        Joined { room: RoomNo(u32::MAX), player: PlayerId(70_000), seq: Seq(MAX_UINT), index: 9, ..player.clone() };
+    let view = || payload(json!({"players": {"1": [0.5, 0.25]}}));
+    vec![
+        ("joined", BrokerFrame::Joined { id: 1, joined: player, view: view() }),
+        ("joined_spectator", BrokerFrame::Joined { id: MAX_UINT, joined: bare, view: NIL }),
+        ("joined_late", BrokerFrame::Joined { id: 70_000, joined: late, view: view() }),
+    ]
+}
+
+fn types() -> Vec<(&'static str, BrokerFrame)> {
+    let types = |first, names: &[&str]| BrokerFrame::Types {
+        room: ROOM,
+        first,
+        names: names.iter().map(ToString::to_string).collect(),
+    };
+    vec![
+        ("types", types(3, &["bought"])),
+        ("types_several", types(4, &["ended", "score", "тип"])),
+        ("types_none", types(7, &[])),
+    ]
+}
+
+fn publishes() -> Vec<(&'static str, BrokerFrame)> {
+    let publish = |seq, index, type_, value: Value| BrokerFrame::Publish {
+        room: ROOM,
+        place: at(seq, index),
+        type_,
+        payload: payload(value),
+    };
+    vec![
+        ("publish", publish(5, 0, 2, json!({"player": 2, "x": 1.5, "y": -2}))),
+        ("publish_nil", publish(5, 1, 2, Value::Null)),
+        ("publish_large_place", publish(MAX_UINT, u32::MAX, 300, json!(MAX_UINT))),
+        ("publish_negative", publish(6, 0, 2, json!([-1, -9_007_199_254_740_991_i64]))),
+        ("publish_floats", publish(6, 1, 2, json!([0.1, 3.0, -1e-7]))),
+        ("publish_unicode", publish(6, 2, 3, json!({"ключ": "значение 🎲"}))),
+        ("publish_nested", publish(6, 3, 3, json!({"grid": [[1, 2], [3, [4, {"deep": [true, null]}]]]}))),
+        ("publish_relay_set", publish(7, 0, 0, json!({"from": 2, "key": "flag", "value": {"x": 1}}))),
+        ("publish_relay_unset", publish(8, 0, 0, json!({"from": 2, "key": "flag", "value": null}))),
+        ("publish_relay_joined", publish(9, 0, 1, json!({"name": "Ann", "player": 2}))),
+        ("publish_relay_left", publish(10, 0, 2, json!({"player": 2}))),
+        ("publish_relay_message", publish(11, 0, 3, json!({"data": {"text": "hi"}, "from": 2}))),
+    ]
+}
+
+fn answers() -> Vec<(&'static str, BrokerFrame)> {
+    let reply = |id, value| BrokerFrame::Reply { room: ROOM, place: at(6, 0), id, payload: payload(value) };
+    let refused = |no, id, error| BrokerFrame::Refused { room: ROOM, place: at(7, 0), no, id, error };
+    let poor = || Failure::app("too_expensive", "you have 3 coins, it costs 10").with("coins", 3).with("price", 10);
+    vec![
+        ("reply", reply(2, json!({"coins": 3, "item": 7}))),
+        ("reply_nil", reply(MAX_UINT, Value::Null)),
+        ("refused_request", refused(3, Some(3), poor())),
+        ("refused_send", refused(4, None, ErrorCode::BadPayload.into())),
+        ("refused_retryable", refused(4_294_967_296, None, Failure::app("not_your_turn", "wait").retry())),
+    ]
+}
+
+fn closes() -> Vec<(&'static str, BrokerFrame)> {
+    let closed = |code: &str, value| BrokerFrame::Closed {
+        room: ROOM,
+        place: at(9, 1),
+        code: code.into(),
+        result: payload(value),
+    };
+    vec![
+        ("closed", closed("closed", json!({"winner": 2}))),
+        ("closed_nil", closed("closed", Value::Null)),
+        ("closed_left", closed("left", Value::Null)),
+        ("closed_kicked", closed("kicked", json!("afk"))),
+        ("closed_room_failed", closed("room_failed", Value::Null)),
+        ("closed_shutting_down", closed("shutting_down", Value::Null)),
+    ]
+}
+
+fn errors() -> Vec<(&'static str, BrokerFrame)> {
+    let error = |id, error| BrokerFrame::Error { id, error };
+    let full = Failure::from(ErrorCode::RoomFull).with("max_players", 16).with("kind", "arena");
+    let odd = Failure::from(ErrorCode::Internal)
+        .with("float", 0.5)
+        .with("nested", json!({"list": [1, -1, null], "text": "ö"}))
+        .with("none", Value::Null);
+    vec![
+        ("error", error(None, ErrorCode::BadFrame.into())),
+        ("error_of_join", error(Some(1), full)),
+        ("error_of_send", error(None, Failure::from(ErrorCode::QueueFull).about(ROOM, 12))),
+        ("error_of_request", error(Some(2), Failure::from(ErrorCode::QueueFull).about(ROOM, 13))),
+        ("error_of_subscribe", error(Some(4), Failure::from(ErrorCode::TopicDenied).with("topic", "scores"))),
+        ("error_with_text", error(Some(MAX_UINT), Failure::from(ErrorCode::UnknownKind).because("no kind `arenå`"))),
+        ("error_with_params", error(None, odd)),
+    ]
+}
