@@ -1,0 +1,106 @@
+//! Brings all clients into their rooms, one after the other and blocking, before the load begins.
+
+use super::Failure;
+use super::client::Client;
+use crate::check::Layout;
+use crate::frames::{self, Joined, MOVE, MoveType, SUBPROTOCOL, ServerFrame};
+use crate::websocket::{self, Masker};
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
+
+/// How long a server may take for one answer before the run is given up.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Connects every client of the layout and joins it to its room.
+pub(super) fn connect_all(address: SocketAddr, layout: Layout) -> Result<Vec<Client>, Failure> {
+    (0..layout.clients())
+        .map(|client| {
+            let room = format!("room-{}", layout.room(client));
+            connect(address, client, &room).map_err(|error| format!("client {client}: {error}").into())
+        })
+        .collect()
+}
+
+fn connect(address: SocketAddr, client: u32, room: &str) -> Result<Client, Failure> {
+    let io = TcpStream::connect(address)?;
+    io.set_nodelay(true)?;
+    io.set_read_timeout(Some(PATIENCE))?;
+    let mut dialog = Dialog { io, unread: Vec::new(), masker: Masker::new(client.wrapping_mul(2_654_435_761)) };
+
+    dialog.upgrade(address)?;
+    dialog.write(&frames::hello())?;
+    dialog.await_frame(|frame| matches!(frame, ServerFrame::Welcome).then_some(()))?;
+    dialog.write(&frames::join(1, room))?;
+    let (room, kind) = dialog.await_frame(|frame| match frame {
+        ServerFrame::Joined(joined) => Some((joined.room, move_type(&joined))),
+        _ => None,
+    })?;
+
+    dialog.io.set_nonblocking(true)?;
+    Ok(Client::new(dialog.io, room, kind, &dialog.unread, dialog.masker))
+}
+
+fn move_type(joined: &Joined<'_>) -> MoveType {
+    let place = joined.types.iter().position(|&name| name == MOVE).map(|place| place as u64);
+    place.filter(|&place| place < joined.routes).map_or(MoveType::Name, MoveType::Number)
+}
+
+/// A blocking exchange of frames.
+struct Dialog {
+    io: TcpStream,
+    unread: Vec<u8>,
+    masker: Masker,
+}
+
+impl Dialog {
+    fn upgrade(&mut self, address: SocketAddr) -> Result<(), Failure> {
+        let request = websocket::upgrade_request(&address.to_string(), SUBPROTOCOL);
+        self.io.write_all(request.as_bytes())?;
+        loop {
+            if let Some(head) = websocket::upgrade_response(&self.unread, SUBPROTOCOL)? {
+                self.unread.drain(..head);
+                return Ok(());
+            }
+            self.read_more()?;
+        }
+    }
+
+    fn write(&mut self, frame: &[u8]) -> Result<(), Failure> {
+        let mut out = Vec::new();
+        self.masker.binary(&mut out, frame);
+        Ok(self.io.write_all(&out)?)
+    }
+
+    /// Passes over frames until one is `wanted`; a fault ends the run.
+    fn await_frame<T>(&mut self, wanted: impl Fn(ServerFrame<'_>) -> Option<T>) -> Result<T, Failure> {
+        loop {
+            while let Some(frame) = websocket::parse(&self.unread)? {
+                let found = match ServerFrame::parse(frame.payload)? {
+                    ServerFrame::Fault(op, rest) => {
+                        let text = String::from_utf8_lossy(rest).into_owned();
+                        return Err(format!("the server answered with op {op}: {text:?}").into());
+                    }
+                    parsed => wanted(parsed),
+                };
+                let consumed = frame.consumed;
+                self.unread.drain(..consumed);
+                if let Some(found) = found {
+                    return Ok(found);
+                }
+            }
+            self.read_more()?;
+        }
+    }
+
+    fn read_more(&mut self) -> Result<(), Failure> {
+        let mut buffer = [0; 4096];
+        match self.io.read(&mut buffer)? {
+            0 => Err("the server closed the connection".into()),
+            len => {
+                self.unread.extend_from_slice(&buffer[..len]);
+                Ok(())
+            }
+        }
+    }
+}

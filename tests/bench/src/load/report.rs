@@ -1,0 +1,92 @@
+//! The figures of a run, as one line of JSON.
+
+use super::sample::Sample;
+use hdrhistogram::Histogram;
+use serde::Serialize;
+
+/// What a run gave.
+#[derive(Debug, Clone, Serialize)]
+pub struct Report {
+    /// Length of the measured window.
+    pub seconds: f64,
+    /// Messages sent, warm-up included.
+    pub sent: u64,
+    /// Messages received, warm-up and drain included.
+    pub delivered: u64,
+    /// Messages that had to be received.
+    pub expected: u64,
+    /// Violations of order or completeness, and faults answered by the server.
+    pub errors: u64,
+    /// The first of them in words.
+    pub violations: Vec<String>,
+    /// Messages received within the measured window.
+    pub window_deliveries: u64,
+    /// From the intended send time to the arrival at a member.
+    pub latency_us: Quantiles,
+    /// How late the generator itself wrote its messages: when this is not small, it was the bottleneck.
+    pub send_lag_us: Quantiles,
+    /// The generator's own CPU time in the window.
+    pub client_cpu_s: f64,
+    /// What the window cost the server, when its process is known.
+    pub server: Option<ServerCost>,
+}
+
+impl Report {
+    /// Whether every message arrived once and in order.
+    #[must_use]
+    pub fn is_clean(&self) -> bool {
+        self.errors == 0 && self.delivered == self.expected
+    }
+}
+
+/// A distribution, in microseconds.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub struct Quantiles {
+    p50: f64,
+    p90: f64,
+    p99: f64,
+    p999: f64,
+    max: f64,
+}
+
+impl Quantiles {
+    pub(super) fn of(histogram: &Histogram<u64>) -> Self {
+        let at = |quantile| micros(histogram.value_at_quantile(quantile));
+        Self { p50: at(0.5), p90: at(0.9), p99: at(0.99), p999: at(0.999), max: micros(histogram.max()) }
+    }
+}
+
+/// Differences over the measured window.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub struct ServerCost {
+    cpu_s: f64,
+    context_switches: u64,
+    rss_kib: u64,
+    cpu_us_per_delivery: f64,
+    context_switches_per_delivery: f64,
+}
+
+impl ServerCost {
+    #[expect(clippy::cast_precision_loss, reason = "figures for people")]
+    pub(super) fn between(before: Sample, after: Sample, deliveries: u64) -> Self {
+        let cpu_s = after.cpu_seconds - before.cpu_seconds;
+        let context_switches = after.context_switches.saturating_sub(before.context_switches);
+        let per_delivery = |value: f64| value / deliveries.max(1) as f64;
+        Self {
+            cpu_s: (cpu_s * 100.0).round() / 100.0,
+            context_switches,
+            rss_kib: after.rss_kib,
+            cpu_us_per_delivery: thousandths(per_delivery(cpu_s * 1e6)),
+            context_switches_per_delivery: thousandths(per_delivery(context_switches as f64)),
+        }
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "figures for people")]
+fn micros(nanos: u64) -> f64 {
+    (nanos as f64 / 100.0).round() / 10.0
+}
+
+fn thousandths(value: f64) -> f64 {
+    (value * 1000.0).round() / 1000.0
+}

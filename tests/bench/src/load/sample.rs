@@ -1,0 +1,77 @@
+//! What a process has used so far, read from /proc. Differences of two samples are what a run cost.
+
+use super::Failure;
+use std::fs;
+use std::path::Path;
+
+/// The state of a process at one moment.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub(super) struct Sample {
+    /// User and system time of all threads, living and ended.
+    pub(super) cpu_seconds: f64,
+    /// Voluntary and involuntary, of the living threads.
+    pub(super) context_switches: u64,
+    /// Resident memory.
+    pub(super) rss_kib: u64,
+}
+
+impl Sample {
+    /// Reads `/proc/<process>`, which may be `self`.
+    pub(super) fn take(process: &str) -> Result<Self, Failure> {
+        let root = Path::new("/proc").join(process);
+        let stat = fs::read_to_string(root.join("stat"))?;
+        let ticks = cpu_ticks(&stat).ok_or("/proc stat has another form")?;
+        let mut context_switches = 0;
+        for task in fs::read_dir(root.join("task"))? {
+            // A thread may end between the listing and the reading.
+            let status = fs::read_to_string(task?.path().join("status")).unwrap_or_default();
+            context_switches +=
+                field(&status, "voluntary_ctxt_switches") + field(&status, "nonvoluntary_ctxt_switches");
+        }
+        let rss_kib = field(&fs::read_to_string(root.join("status"))?, "VmRSS");
+        #[expect(clippy::cast_precision_loss, reason = "ticks are few")]
+        let cpu_seconds = ticks as f64 / rustix::param::clock_ticks_per_second() as f64;
+        Ok(Self { cpu_seconds, context_switches, rss_kib })
+    }
+}
+
+/// Fields 14 and 15, counted after the program's name, which may itself hold spaces and brackets.
+fn cpu_ticks(stat: &str) -> Option<u64> {
+    let (_, fields) = stat.rsplit_once(')')?;
+    let mut fields = fields.split_whitespace().skip(11);
+    let user: u64 = fields.next()?.parse().ok()?;
+    let system: u64 = fields.next()?.parse().ok()?;
+    Some(user + system)
+}
+
+/// The number after `name:`; 0 where there is none.
+fn field(status: &str, name: &str) -> u64 {
+    let line = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+    line.and_then(|line| line.split_whitespace().next()?.parse().ok()).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_times_after_a_name_with_brackets() {
+        let stat = "12 (a) b) S 1 2 3 4 5 6 7 8 9 10 150 50 0 0 20 0 3 0";
+        assert_eq!(cpu_ticks(stat), Some(200));
+        assert_eq!(cpu_ticks("nonsense"), None);
+    }
+
+    #[test]
+    fn reads_fields_by_their_whole_name() {
+        let status = "VmRSS:\t  1234 kB\nvoluntary_ctxt_switches:\t7\nnonvoluntary_ctxt_switches:\t5\n";
+        assert_eq!(field(status, "VmRSS"), 1234);
+        assert_eq!(field(status, "voluntary_ctxt_switches"), 7);
+        assert_eq!(field(status, "nonvoluntary_ctxt_switches"), 5);
+        assert_eq!(field(status, "absent"), 0);
+    }
+
+    #[test]
+    fn this_process_has_memory() {
+        assert!(Sample::take("self").unwrap().rss_kib > 0);
+    }
+}
