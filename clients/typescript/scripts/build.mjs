@@ -2,7 +2,7 @@
 // same bytes: no dates, no absolute paths, no source maps.
 
 import { execFileSync } from "node:child_process";
-import { readFileSync, rmSync } from "node:fs";
+import { readdirSync, readFileSync, rmSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
 
@@ -31,6 +31,22 @@ export async function buildInto(outDir) {
     cwd: root,
     stdio: "inherit",
   });
+  prune(outDir);
+}
+
+// The compiler writes types for every source file; only those that the public ones name are of use.
+function prune(outDir) {
+  const used = new Set(["parlor.js"]);
+  const visit = (name) => {
+    if (used.has(name)) return;
+    used.add(name);
+    const text = readFileSync(`${outDir}/${name}`, "utf8");
+    for (const [, next] of text.matchAll(/ from "\.\/(.+)\.js"/g)) visit(`${next}.d.ts`);
+  };
+  visit("index.d.ts");
+  for (const name of readdirSync(outDir)) {
+    if (!used.has(name)) rmSync(`${outDir}/${name}`);
+  }
 }
 
 function notice() {

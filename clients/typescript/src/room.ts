@@ -1,8 +1,8 @@
-import type { Answer } from "./calls.js";
 import { fromWire, ParlorError } from "./errors.js";
 import { type Frame, type Joined, Op, type Place, type Role, type RoomFrame, type WireError } from "./frames.js";
 import { Inbox } from "./inbox.js";
 import { Listeners, type Unsubscribe } from "./listeners.js";
+import type { RoomPort } from "./port.js";
 import { TypeTable } from "./types.js";
 
 /** Message types and their payloads, where nothing is declared. */
@@ -203,17 +203,6 @@ export class Room<Messages extends object = AnyMessages, View = any> {
   private bad(text: string): void {
     this.port.error(new ParlorError("bad_frame", text, { params: { room: this.number } }));
   }
-}
-
-/** @internal All that a room needs of its session. */
-export interface RoomPort {
-  write(frame: Frame): void;
-  call<T>(answer: Answer, owner: object, timeout: number | undefined, write: (id: number) => void): Promise<T>;
-  settle(id: number, payload: unknown): void;
-  fail(id: number, error: ParlorError): void;
-  abandon(owner: object, closed: RoomClosed): void;
-  error(error: ParlorError): void;
-  threw(thrown: unknown): void;
 }
 
 // On the wire there is no "undefined": nothing to say is nil.

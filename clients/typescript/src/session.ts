@@ -4,7 +4,8 @@ import { closeKind, fromWire, ParlorError } from "./errors.js";
 import { type Frame, type Incoming, type Joined, Op, type RoomFrame, type Welcome, type WireError } from "./frames.js";
 import { type ClosedInfo, Lifecycle } from "./lifecycle.js";
 import { Link } from "./link.js";
-import { Room, type RoomClosed, type RoomPort } from "./room.js";
+import type { RoomPort } from "./port.js";
+import { Room, type RoomClosed } from "./room.js";
 import type { Settings } from "./settings.js";
 
 /**
