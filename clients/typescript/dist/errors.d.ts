@@ -8,10 +8,11 @@ import type { WireError } from "./frames.js";
  * - `not_connected`: nothing was written, there is no connection.
  * - `room_closed`: nothing was written, this room has ended.
  * - `frame_too_large`: nothing was written, the broker would not take it.
+ * - `not_representable`: nothing was written, the payload has no form in the codec (a cycle, a function).
  * - `bad_frame`: the broker said something that cannot be understood; it was left out.
  * - `handler_threw`: a handler of the application threw; its error is the `cause`.
  */
-export type ClientCode = "timeout" | "outcome_unknown" | "not_connected" | "room_closed" | "frame_too_large" | "bad_frame" | "handler_threw";
+export type ClientCode = "timeout" | "outcome_unknown" | "not_connected" | "room_closed" | "frame_too_large" | "not_representable" | "bad_frame" | "handler_threw";
 /** Why something was refused or failed: `code` is for programs, `text` for people. */
 export declare class ParlorError extends Error {
     readonly name = "ParlorError";

@@ -1,3 +1,5 @@
+// Questions and answers: ids, timeouts, and who is told when no answer can come any more. Knows no frames.
+
 import { ParlorError } from "./errors.js";
 import { Op } from "./frames.js";
 import type { Time } from "./time.js";

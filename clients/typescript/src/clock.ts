@@ -1,3 +1,5 @@
+// Arithmetic on times that others measured. Sends nothing and reads no clock.
+
 // How many samples are looked at: 16 s at the default ping interval. Long enough that one of them met
 // no queue on its way, short enough that two drifting clocks stay within a millisecond.
 const WINDOW = 8;

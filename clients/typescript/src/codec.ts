@@ -1,3 +1,5 @@
+// Frames to bytes or text and back. Knows neither what the ops mean nor where the bytes go.
+
 import { Decoder, Encoder } from "@msgpack/msgpack";
 import type { Frame } from "./frames.js";
 

@@ -1,3 +1,5 @@
+// The way in.
+
 import { ParlorError } from "./errors.js";
 import { Parlor } from "./parlor.js";
 import { Session } from "./session.js";

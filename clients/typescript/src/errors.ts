@@ -1,3 +1,5 @@
+// What went wrong, in one shape for everything: the broker's refusals, the game's, and this library's own.
+
 import type { WireError } from "./frames.js";
 
 /**
@@ -9,6 +11,7 @@ import type { WireError } from "./frames.js";
  * - `not_connected`: nothing was written, there is no connection.
  * - `room_closed`: nothing was written, this room has ended.
  * - `frame_too_large`: nothing was written, the broker would not take it.
+ * - `not_representable`: nothing was written, the payload has no form in the codec (a cycle, a function).
  * - `bad_frame`: the broker said something that cannot be understood; it was left out.
  * - `handler_threw`: a handler of the application threw; its error is the `cause`.
  */
@@ -18,6 +21,7 @@ export type ClientCode =
   | "not_connected"
   | "room_closed"
   | "frame_too_large"
+  | "not_representable"
   | "bad_frame"
   | "handler_threw";
 

@@ -1,3 +1,5 @@
+// Order and patience for what comes in. Knows nothing of what it hands over.
+
 /**
  * Hands items over one at a time and in order, or holds them while it is shut. A delivery that
  * causes another item does not nest: the item waits its turn.

@@ -1,3 +1,5 @@
+// What a session tells the application apart from its rooms. Errors that answer nothing end up here.
+
 import { ParlorError } from "./errors.js";
 import { Listeners, type Unsubscribe } from "./listeners.js";
 

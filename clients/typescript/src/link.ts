@@ -1,3 +1,5 @@
+// One connection, from its opening to its end.
+
 import { type Codec, decode, encode, subprotocol } from "./codec.js";
 import { ParlorError } from "./errors.js";
 import type { Frame, Incoming } from "./frames.js";
@@ -43,7 +45,7 @@ export class Link {
   /** Writes a frame or throws; after a throw nothing of it was sent. */
   write(frame: Frame): void {
     if (this.state !== "open") throw new ParlorError("not_connected", "there is no connection");
-    const data = encode(frame, this.codec);
+    const data = this.encode(frame);
     this.checkSize(data);
     try {
       this.transport.send(data);
@@ -71,6 +73,15 @@ export class Link {
       return;
     }
     if (frame !== null) this.events.onFrame(frame);
+  }
+
+  private encode(frame: Frame): Uint8Array | string {
+    try {
+      return encode(frame, this.codec);
+    } catch (cause) {
+      const text = cause instanceof Error ? cause.message : String(cause);
+      throw new ParlorError("not_representable", text, { cause });
+    }
   }
 
   // The broker would close the connection on it, and all rooms would suffer.

@@ -1,3 +1,5 @@
+// The one place where code of the application is called, and where its errors are caught.
+
 /** Ends a subscription; calling it again does nothing. */
 export type Unsubscribe = () => void;
 

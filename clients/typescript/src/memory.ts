@@ -1,3 +1,5 @@
+// A transport without a network, that behaves as one: asynchronous, ordered, and cut when it is closed.
+
 import type { Transport, TransportEvents, TransportFactory } from "./transport.js";
 
 /** The other end of a memory transport: what it gets, and who is there. */

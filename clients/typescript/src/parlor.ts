@@ -1,3 +1,5 @@
+// The face of a session. Only words for the application; all work is done in session.ts.
+
 import { type Frame, Op, type Role } from "./frames.js";
 import type { ClosedInfo, Lifecycle } from "./lifecycle.js";
 import type { AnyMessages, Room } from "./room.js";

@@ -1,3 +1,5 @@
+// The gate for everything that comes from outside: behind it, frames have the fields that their types promise.
+
 import { type Frame, type Incoming, Op, type Place, type Role, type WireError } from "./frames.js";
 
 /**

@@ -1,3 +1,5 @@
+// The seam between a room and its session, so that neither holds more of the other than it needs.
+
 import type { Answer } from "./calls.js";
 import type { ParlorError } from "./errors.js";
 import type { Frame } from "./frames.js";

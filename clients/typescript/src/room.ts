@@ -1,3 +1,5 @@
+// A room as its client sees it. Talks to the rest through its port only, and never sees the connection.
+
 import { fromWire, ParlorError } from "./errors.js";
 import { type Frame, type Joined, Op, type Place, type Role, type RoomFrame, type WireError } from "./frames.js";
 import { Inbox } from "./inbox.js";

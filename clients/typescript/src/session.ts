@@ -1,3 +1,5 @@
+// What outlives a connection: it will be here that another connection is taken up.
+
 import { type Answer, Calls } from "./calls.js";
 import { ServerClock } from "./clock.js";
 import { closeKind, fromWire, ParlorError } from "./errors.js";

@@ -1,3 +1,5 @@
+// All options and all defaults, with their units. Nothing else has a default of its own.
+
 import { type Codec } from "./codec.js";
 import { realTime, type Time } from "./time.js";
 import type { TransportFactory } from "./transport.js";

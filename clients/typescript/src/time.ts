@@ -1,3 +1,5 @@
+// The only source of time: nothing else reads a clock or sets a timer.
+
 /** Time as an argument: tests and simulations bring their own. */
 export interface Time {
   /** Milliseconds on a clock that never goes back; its zero does not matter. */

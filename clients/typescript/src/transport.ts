@@ -1,3 +1,5 @@
+// The seam between frames and whatever carries them. Everything above it can run without a network.
+
 /** What carries frames: a WebSocket, a pair in memory, or something of your own. Messages arrive whole and in order. */
 export interface Transport {
   /** Sends one message; throws when it cannot. */

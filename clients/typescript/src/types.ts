@@ -1,3 +1,5 @@
+// Message types have numbers on the wire and names everywhere else; they meet here.
+
 /** A room's message types by number and by name. */
 export class TypeTable {
   private readonly names: string[];

@@ -1,3 +1,5 @@
+// The transport that is used outside of tests. Knows nothing of frames.
+
 import type { Transport, TransportEvents, TransportFactory } from "./transport.js";
 
 /** As much of a WebSocket as is used here: the browser's, and that of the package `ws`. */

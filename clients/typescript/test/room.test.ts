@@ -99,7 +99,8 @@ test("what cannot be written is not counted", async () => {
   const { broker, room } = await inRoom();
   const cycle: { self?: unknown } = {};
   cycle.self = cycle;
-  assert.throws(() => room.send("move", cycle));
+  assert.throws(() => room.send("move", cycle), { code: "not_representable" });
+  await assert.rejects(room.request("buy", cycle), { code: "not_representable" });
   assert.throws(() => room.send("move", "x".repeat(5_000)), { code: "frame_too_large" });
   await assert.rejects(room.request("buy", "x".repeat(5_000)), { code: "frame_too_large" });
   assert.equal(room.send("move"), 1);
