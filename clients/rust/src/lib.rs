@@ -1,1 +1,44 @@
 //! A client for Parlor rooms.
+
+mod actor;
+mod clock;
+mod error;
+mod event;
+mod inbox;
+mod join;
+mod lifecycle;
+mod link;
+mod member;
+mod options;
+mod parlor;
+mod queue;
+mod room;
+mod socket;
+
+pub use error::ClientError;
+pub use event::RoomEvent;
+pub use join::JoinRequest;
+pub use lifecycle::{End, Lifecycle, LifecycleEvent};
+pub use options::Options;
+pub use parlor::Parlor;
+pub use room::{Room, RoomSender};
+
+pub use bytes::Bytes;
+pub use parlor_protocol::code::CloseKind;
+pub use parlor_protocol::frame::Role;
+pub use parlor_protocol::{Codec, ErrorCode, Failure, Place, PlayerId, RoomId, RoomNo, Seq};
+
+use parlor_protocol::msgpack;
+use serde::Serialize;
+
+/// MessagePack for an array of one element: stands for the frame in which a payload will lie.
+const FRAME: u8 = 0x91;
+
+/// Encodes a payload: structures as named maps. Nesting that no broker takes is refused here, before it uses up a number.
+fn payload(value: &(impl Serialize + ?Sized)) -> Result<Bytes, ClientError> {
+    let mut framed = vec![FRAME];
+    let invalid = |error: &dyn std::fmt::Display| ClientError::Invalid(error.to_string());
+    value.serialize(&mut rmp_serde::Serializer::new(&mut framed).with_struct_map()).map_err(|error| invalid(&error))?;
+    msgpack::check(&framed).map_err(|error| invalid(&error))?;
+    Ok(Bytes::from(framed).slice(1..))
+}

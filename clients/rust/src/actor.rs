@@ -1,0 +1,190 @@
+//! The task that owns the socket: two loops, one that reads and one that writes, as long as both go well.
+//!
+//! They run side by side in one task so that a slow peer never makes one wait for the other: while writing is blocked,
+//! what arrives is still read, and while an application is slow to read, what it sends still goes out.
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::{Sink, SinkExt, Stream, StreamExt};
+use parlor_protocol::{ClientFrame, Codec};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::{Interval, MissedTickBehavior, interval, sleep, timeout};
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::protocol::CloseFrame;
+use tokio_tungstenite::tungstenite::{Error as WsError, Message};
+
+use crate::inbox::Inbox;
+use crate::lifecycle::{End, close};
+use crate::link::{Phase, Shared, encode};
+
+/// How long the goodbye may take: writing what is queued, and the peer's close frame.
+const GOODBYE: Duration = Duration::from_secs(1);
+
+/// The longest reason that fits into a close frame.
+const MAX_REASON: usize = 123;
+
+/// Whatever happens to the task, panic or a stopped runtime, nobody is left waiting.
+struct Ending(Arc<Shared>);
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        self.0.finish(&End::broken(&"the connection's task was stopped"));
+        self.0.advance(Phase::Gone);
+    }
+}
+
+/// Serves a connection whose session has begun, until it ends.
+pub(crate) async fn run<S>(socket: WebSocketStream<S>, shared: Arc<Shared>)
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let _ending = Ending(Arc::clone(&shared));
+    let (mut sink, mut stream) = socket.split();
+    let mut inbox = Inbox::new(Arc::clone(&shared));
+    let end = tokio::select! {
+        end = read_loop(&mut stream, &mut inbox) => end,
+        end = write_loop(&mut sink, &shared) => end,
+        end = overdue(&shared) => end,
+    };
+    shared.finish(&end);
+    drop(inbox);
+    let _ = timeout(GOODBYE, goodbye(sink, stream, &end)).await;
+}
+
+/// Reads until the connection ends. Stops, without reading on, while a room has more events than it may keep.
+async fn read_loop(stream: &mut (impl Stream<Item = Result<Message, WsError>> + Unpin), inbox: &mut Inbox) -> End {
+    loop {
+        let frame = match next_frame(stream, inbox.codec()).await {
+            Ok(frame) => frame,
+            Err(end) => return end,
+        };
+        match inbox.handle(&frame) {
+            Ok(None) => {}
+            Ok(Some(full)) => full.events.half_free().await,
+            Err(violation) => return End::protocol(&violation),
+        }
+    }
+}
+
+/// The next message that holds a frame, or how the connection ended.
+pub(crate) async fn next_frame(
+    stream: &mut (impl Stream<Item = Result<Message, WsError>> + Unpin),
+    codec: Codec,
+) -> Result<Bytes, End> {
+    loop {
+        match (stream.next().await, codec) {
+            (Some(Ok(Message::Binary(bytes))), Codec::MsgPack) => return Ok(bytes),
+            (Some(Ok(Message::Text(text))), Codec::Json) => return Ok(text.into()),
+            (Some(Ok(Message::Binary(_) | Message::Text(_))), _) => {
+                return Err(End::protocol(&"a message of the wrong kind for the sub-protocol"));
+            }
+            (Some(Ok(Message::Close(Some(frame)))), _) => {
+                return Err(End::by_peer(frame.code.into(), frame.reason.as_str()));
+            }
+            (Some(Ok(Message::Close(None))) | None, _) => return Err(End::broken(&"the broker closed the connection")),
+            // tungstenite answers pings by itself.
+            (Some(Ok(_)), _) => {}
+            (Some(Err(error)), _) => return Err(End::from(&error)),
+        }
+    }
+}
+
+/// Writes whatever is queued, with one flush for each wake-up, and the pings.
+async fn write_loop(sink: &mut (impl Sink<Message, Error = WsError> + Unpin), shared: &Shared) -> End {
+    let mut pings = Pings::new(shared.options.ping_every);
+    loop {
+        // Asked before the queue is emptied: everything queued before the request to close is written.
+        let closing = shared.has_reached(Phase::Closing);
+        if let Err(error) = write_queued(sink, shared).await {
+            return End::from(&error);
+        }
+        if closing {
+            return End::by_us();
+        }
+        let mut woken = pin!(shared.wake.notified());
+        tokio::select! {
+            () = woken.as_mut() => {}
+            () = pings.next() => if let Err(error) = feed_ping(sink, shared).await {
+                return End::from(&error);
+            },
+        }
+    }
+}
+
+async fn write_queued(
+    sink: &mut (impl Sink<Message, Error = WsError> + Unpin),
+    shared: &Shared,
+) -> Result<(), WsError> {
+    while let Some(message) = shared.next_frame() {
+        sink.feed(message).await?;
+    }
+    sink.flush().await
+}
+
+/// Pings do not go through the queue: while it is stuck they would pile up, and measure only the queue.
+async fn feed_ping(sink: &mut (impl Sink<Message, Error = WsError> + Unpin), shared: &Shared) -> Result<(), WsError> {
+    let time = shared.now();
+    shared.clock.lock().ping(time);
+    match encode(shared.options.codec, &ClientFrame::Ping { time }) {
+        Ok(ping) => sink.feed(ping).await,
+        Err(_) => Ok(()),
+    }
+}
+
+/// Ends the connection although the queue could not be written in time after a request to close.
+async fn overdue(shared: &Shared) -> End {
+    shared.reached(Phase::Closing).await;
+    sleep(GOODBYE).await;
+    End::by_us()
+}
+
+/// Says why the connection ends, where that is for us to say, and waits for the peer to have read everything.
+async fn goodbye<S>(mut sink: S, mut stream: impl Stream<Item = Result<Message, WsError>> + Unpin, end: &End)
+where
+    S: Sink<Message, Error = WsError> + Unpin,
+{
+    if matches!(end.code, close::NORMAL | close::PROTOCOL) {
+        // Every one of our own reasons is short; one that quotes the broker may not be.
+        let reason = if end.reason.len() <= MAX_REASON { end.reason.as_str() } else { "protocol" };
+        let frame = CloseFrame { code: end.code.into(), reason: reason.into() };
+        // Fails when the peer closed first, with one of these codes: its close is answered already.
+        let _ = sink.send(Message::Close(Some(frame))).await;
+    } else {
+        let _ = sink.flush().await;
+    }
+    while let Some(Ok(_)) = stream.next().await {}
+}
+
+/// The ticks of the ping period; none when it is zero.
+struct Pings(Option<Interval>);
+
+impl Pings {
+    fn new(every: Duration) -> Self {
+        let ticks = (!every.is_zero()).then(|| interval(every));
+        Self(ticks.map(|mut ticks| {
+            ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+            ticks
+        }))
+    }
+
+    async fn next(&mut self) {
+        match &mut self.0 {
+            Some(ticks) => {
+                ticks.tick().await;
+            }
+            None => std::future::pending().await,
+        }
+    }
+}
+
+impl From<&WsError> for End {
+    fn from(error: &WsError) -> Self {
+        match error {
+            WsError::Protocol(_) | WsError::Capacity(_) | WsError::Utf8(_) => Self::protocol(error),
+            _ => Self::broken(error),
+        }
+    }
+}
