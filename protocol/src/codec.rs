@@ -45,19 +45,28 @@ pub fn to_payload(value: &(impl Serialize + ?Sized)) -> Result<Bytes, EncodeErro
     rmp_serde::to_vec_named(value).map(Bytes::from)
 }
 
-/// Why a payload cannot be written as JSON: an extension type, or a map key that is no text or number.
+/// Why a payload cannot be written as JSON: an extension type, or a map key that is no text, number or boolean.
 #[derive(Debug, thiserror::Error)]
 #[error("not representable in JSON: {0}")]
 pub struct NotRepresentable(serde_json::Error);
 
-/// Writes a MessagePack payload as JSON. Binary becomes an array of numbers; a number that is not finite becomes null.
+/// Writes a MessagePack payload as JSON. Binary becomes an array of numbers; a number that is not finite becomes null;
+/// a map key that is a number or a boolean becomes a text.
 ///
 /// # Errors
 /// [`NotRepresentable`].
 pub fn json_from_msgpack(payload: &[u8], out: &mut Vec<u8>) -> Result<(), NotRepresentable> {
+    if msgpack::holds_extension(payload) {
+        return Err(NotRepresentable(serde::ser::Error::custom("an extension type")));
+    }
     let mut from = rmp_serde::Deserializer::from_read_ref(payload);
+    from.set_max_depth(JSON_DEPTH);
     serde_transcode::transcode(&mut from, &mut serde_json::Serializer::new(out)).map_err(NotRepresentable)
 }
+
+/// Nesting at which transcoding stops, the same both ways (`serde_json`'s own limit): far above what a payload may have, far
+/// below what a stack can take.
+const JSON_DEPTH: usize = 128;
 
 /// Turns JSON text into a MessagePack payload.
 ///
@@ -67,6 +76,7 @@ pub fn msgpack_from_json(text: &str) -> Result<Bytes, EncodeError> {
     let mut out = Vec::with_capacity(text.len());
     let mut from = serde_json::Deserializer::from_str(text);
     serde_transcode::transcode(&mut from, &mut rmp_serde::Serializer::new(&mut out).with_struct_map())?;
+    from.end().map_err(<EncodeError as serde::ser::Error>::custom)?;
     Ok(out.into())
 }
 
@@ -117,7 +127,7 @@ impl<'a> FrameReader<'a> {
     pub fn open(codec: Codec, frame: &'a Bytes) -> Result<Self, FieldError> {
         let form = match codec {
             Codec::MsgPack => {
-                msgpack::check(frame)?;
+                msgpack::check_frame(frame)?;
                 let mut rest: &[u8] = frame;
                 let left = rmp::decode::read_array_len(&mut rest).map_err(|_| FieldError::NotAnArray)?;
                 Form::MsgPack { frame, at: frame.len() - rest.len(), left }

@@ -30,9 +30,48 @@ pub enum Malformed {
 /// [`Malformed`] when there is no complete, well-formed value of at most [`MAX_DEPTH`] levels. Never reads past `bytes`
 /// and allocates nothing, whatever lengths the bytes claim.
 pub fn value_len(bytes: &[u8]) -> Result<usize, Malformed> {
+    len_within(bytes, MAX_DEPTH)
+}
+
+/// Checks that `bytes` is exactly one value.
+///
+/// # Errors
+/// As [`value_len`], and [`Malformed::Trailing`].
+pub fn check(bytes: &[u8]) -> Result<(), Malformed> {
+    whole(bytes, value_len(bytes)?)
+}
+
+/// Checks that `bytes` is exactly one frame: a value whose elements may be as deep as [`value_len`] allows.
+///
+/// # Errors
+/// As [`check`].
+pub fn check_frame(bytes: &[u8]) -> Result<(), Malformed> {
+    whole(bytes, len_within(bytes, MAX_DEPTH + 1)?)
+}
+
+/// Whether a well-formed value holds an extension type anywhere, the one thing in MessagePack that has no JSON form at all.
+pub fn holds_extension(bytes: &[u8]) -> bool {
     let mut scan = Scan { rest: bytes };
-    // How many values are still owed on each open level.
-    let mut owed = [0u64; MAX_DEPTH + 1];
+    // What a container holds follows it, so that one pass over all markers sees everything.
+    while let Some(marker) = scan.rest.first() {
+        if matches!(marker, 0xc7..=0xc9 | 0xd4..=0xd8) {
+            return true;
+        }
+        if scan.value().is_err() {
+            return false;
+        }
+    }
+    false
+}
+
+fn whole(bytes: &[u8], len: usize) -> Result<(), Malformed> {
+    if len == bytes.len() { Ok(()) } else { Err(Malformed::Trailing) }
+}
+
+fn len_within(bytes: &[u8], max_depth: usize) -> Result<usize, Malformed> {
+    let mut scan = Scan { rest: bytes };
+    // How many values are still owed on each open level; the outermost owes the one that is measured.
+    let mut owed = [0u64; MAX_DEPTH + 2];
     owed[0] = 1;
     let mut depth = 0;
     loop {
@@ -43,20 +82,14 @@ pub fn value_len(bytes: &[u8]) -> Result<usize, Malformed> {
             depth -= 1;
         }
         owed[depth] -= 1;
-        let children = scan.value()?;
-        if children > 0 {
+        if let Some(children) = scan.value()? {
+            if depth == max_depth {
+                return Err(Malformed::TooDeep);
+            }
             depth += 1;
-            *owed.get_mut(depth).ok_or(Malformed::TooDeep)? = children;
+            owed[depth] = children;
         }
     }
-}
-
-/// Checks that `bytes` is exactly one value.
-///
-/// # Errors
-/// As [`value_len`], and [`Malformed::Trailing`].
-pub fn check(bytes: &[u8]) -> Result<(), Malformed> {
-    if value_len(bytes)? == bytes.len() { Ok(()) } else { Err(Malformed::Trailing) }
 }
 
 struct Scan<'a> {
@@ -64,10 +97,10 @@ struct Scan<'a> {
 }
 
 impl<'a> Scan<'a> {
-    /// Steps over one marker and its own bytes; returns how many values it contains.
-    fn value(&mut self) -> Result<u64, Malformed> {
+    /// Steps over one marker and its own bytes; returns how many values an array or a map holds.
+    fn value(&mut self) -> Result<Option<u64>, Malformed> {
         match Marker::from_u8(self.take(1)?[0]) {
-            Marker::FixPos(_) | Marker::FixNeg(_) | Marker::Null | Marker::True | Marker::False => Ok(0),
+            Marker::FixPos(_) | Marker::FixNeg(_) | Marker::Null | Marker::True | Marker::False => Ok(None),
             Marker::U8 | Marker::I8 => self.leaf(1),
             Marker::U16 | Marker::I16 => self.leaf(2),
             Marker::U32 | Marker::I32 | Marker::F32 => self.leaf(4),
@@ -87,12 +120,12 @@ impl<'a> Scan<'a> {
             Marker::Ext8 => self.uint(1).and_then(|n| self.leaf(n + 1)),
             Marker::Ext16 => self.uint(2).and_then(|n| self.leaf(n + 1)),
             Marker::Ext32 => self.uint(4).and_then(|n| self.leaf(n + 1)),
-            Marker::FixArray(n) => Ok(u64::from(n)),
-            Marker::Array16 => self.uint(2),
-            Marker::Array32 => self.uint(4),
-            Marker::FixMap(n) => Ok(2 * u64::from(n)),
-            Marker::Map16 => Ok(2 * self.uint(2)?),
-            Marker::Map32 => Ok(2 * self.uint(4)?),
+            Marker::FixArray(n) => Ok(Some(u64::from(n))),
+            Marker::Array16 => self.uint(2).map(Some),
+            Marker::Array32 => self.uint(4).map(Some),
+            Marker::FixMap(n) => Ok(Some(2 * u64::from(n))),
+            Marker::Map16 => Ok(Some(2 * self.uint(2)?)),
+            Marker::Map32 => Ok(Some(2 * self.uint(4)?)),
             Marker::Reserved => Err(Malformed::Reserved),
         }
     }
@@ -104,12 +137,12 @@ impl<'a> Scan<'a> {
         Ok(taken)
     }
 
-    fn leaf(&mut self, n: u64) -> Result<u64, Malformed> {
-        self.take(n).map(|_| 0)
+    fn leaf(&mut self, n: u64) -> Result<Option<u64>, Malformed> {
+        self.take(n).map(|_| None)
     }
 
-    fn text(&mut self, n: u64) -> Result<u64, Malformed> {
-        std::str::from_utf8(self.take(n)?).map(|_| 0).map_err(|_| Malformed::NotUtf8)
+    fn text(&mut self, n: u64) -> Result<Option<u64>, Malformed> {
+        std::str::from_utf8(self.take(n)?).map(|_| None).map_err(|_| Malformed::NotUtf8)
     }
 
     fn uint(&mut self, n: u64) -> Result<u64, Malformed> {
@@ -142,12 +175,26 @@ mod tests {
         assert_eq!(value_len(&[0xc1]), Err(Malformed::Reserved));
     }
 
+    /// A value inside so many arrays.
+    fn nested(levels: usize, value: u8) -> Vec<u8> {
+        let mut bytes = vec![0x91; levels];
+        bytes.push(value);
+        bytes
+    }
+
     #[test]
     fn allows_the_stated_depth() {
-        let mut bytes = vec![0x91; MAX_DEPTH];
-        bytes.push(0);
-        assert_eq!(check(&bytes), Ok(()));
-        bytes.insert(0, 0x91);
-        assert_eq!(check(&bytes), Err(Malformed::TooDeep));
+        assert_eq!(check(&nested(MAX_DEPTH, 0)), Ok(()));
+        assert_eq!(check(&nested(MAX_DEPTH + 1, 0)), Err(Malformed::TooDeep));
+        assert_eq!(check(&nested(MAX_DEPTH - 1, 0x90)), Ok(()));
+        assert_eq!(check(&nested(MAX_DEPTH, 0x90)), Err(Malformed::TooDeep), "an empty array is a level too");
+        assert_eq!(check(&nested(MAX_DEPTH, 0x80)), Err(Malformed::TooDeep), "an empty map is a level too");
+    }
+
+    #[test]
+    fn a_frame_is_one_level_around_its_fields() {
+        assert_eq!(check_frame(&nested(MAX_DEPTH + 1, 0)), Ok(()));
+        assert_eq!(check_frame(&nested(MAX_DEPTH + 2, 0)), Err(Malformed::TooDeep));
+        assert_eq!(check_frame(&[0x90, 0]), Err(Malformed::Trailing));
     }
 }

@@ -94,7 +94,7 @@ pub(crate) fn frames() -> Vec<(&'static str, Frame)> {
 }
 
 /// The payload that stands for this JSON.
-pub(crate) fn payload(value: Value) -> Bytes {
+pub(crate) fn payload(value: impl Serialize) -> Bytes {
     parlor_protocol::codec::to_payload(&value).unwrap()
 }
 
