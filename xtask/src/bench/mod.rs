@@ -1,0 +1,138 @@
+//! `cargo xtask bench`: the same load on a plain WebSocket server and on Parlor, run by run in turn.
+//!
+//! Figures of different minutes cannot be compared on a shared machine, so runs alternate, ratios are taken within a
+//! pair, and medians over the pairs.
+
+mod calibrate;
+mod run;
+mod table;
+mod trace;
+
+use crate::proc::{self, Failure};
+use clap::{ArgAction, Args, ValueEnum};
+use run::{Bench, SERVERS, Shape};
+use std::fs;
+use table::Results;
+
+/// CPU per delivery in `rooms` may be this much of the plain server's.
+const CPU_BOUND: f64 = 1.3;
+
+#[derive(Args)]
+pub(crate) struct Options {
+    /// One short pair: enough to see that everything works, not enough to trust a figure.
+    #[arg(long)]
+    quick: bool,
+    /// Only this workload.
+    #[arg(long, value_enum)]
+    workload: Option<Workload>,
+    /// How many runs of each server [default: 5, or 1 with --quick].
+    #[arg(long)]
+    pairs: Option<usize>,
+    /// Server on core 0 and load generator on core 1; `--pin false` lets the scheduler choose.
+    #[arg(long, action = ArgAction::Set, default_value_t = true, value_name = "BOOL")]
+    pin: bool,
+    /// Messages per client and second in `rooms`.
+    #[arg(long, default_value_t = 20.0)]
+    hz: f64,
+    /// Fail when Parlor needs more than 1.3 times the plain server's CPU per delivery in `rooms`.
+    #[arg(long)]
+    check: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
+pub(crate) enum Workload {
+    /// One client waits for its own message.
+    Pingpong,
+    /// 50 rooms of 10 clients that send all the time.
+    Rooms,
+}
+
+impl Workload {
+    fn name(self) -> &'static str {
+        match self {
+            Workload::Pingpong => "pingpong",
+            Workload::Rooms => "rooms",
+        }
+    }
+}
+
+/// Whether the comparison was made and, with `--check`, is within its bound.
+pub(crate) fn run(options: &Options) -> Result<bool, Failure> {
+    let workloads = match options.workload {
+        Some(one) => vec![one],
+        None => vec![Workload::Pingpong, Workload::Rooms],
+    };
+    let pairs = options.pairs.unwrap_or(if options.quick { 1 } else { 5 }).max(1);
+    let seconds = if options.quick { 2.0 } else { 8.0 };
+    let shape = Shape { seconds, hz: options.hz, pin: options.pin && can_pin() };
+    let binaries = proc::build_binaries(&["--release", "--package", "parlor-bench", "--bins"])?;
+    let bench = Bench::new(&binaries, shape)?;
+
+    let send_us = calibrate::loopback_send_us()?;
+    println!("one 80-byte loopback send costs {send_us:.1} us on this machine now");
+    let mut results = Results::default();
+    for &workload in &workloads {
+        measure(&bench, workload, pairs, &mut results)?;
+    }
+
+    let report = format!("{}\n{}", heading(&bench, pairs, send_us), results.to_markdown());
+    println!("\n{report}");
+    let file = proc::target_dir().join("bench.md");
+    fs::create_dir_all(proc::target_dir())?;
+    fs::write(&file, report)?;
+    println!("written to {}", file.display());
+    if options.check { check(&results) } else { Ok(true) }
+}
+
+fn can_pin() -> bool {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let possible = proc::find_program("taskset").is_some() && cores >= 2;
+    if !possible {
+        println!("not pinned: taskset is missing or there is one core only");
+    }
+    possible
+}
+
+fn measure(bench: &Bench, workload: Workload, pairs: usize, results: &mut Results) -> Result<(), Failure> {
+    for pair in 0..pairs {
+        println!("\n{}: pair {} of {pairs}", workload.name(), pair + 1);
+        let mut servers: Vec<_> = SERVERS.into_iter().filter(|server| bench.has(server)).collect();
+        // Whoever always comes second would meet a machine that is always warmer.
+        if pair % 2 == 1 {
+            servers.reverse();
+        }
+        for server in servers {
+            results.add(workload, server, bench.measure(server, workload)?);
+        }
+    }
+    if !trace::is_possible() {
+        println!("system calls are not counted: strace is not installed");
+        return Ok(());
+    }
+    for server in SERVERS.into_iter().filter(|server| bench.has(server)) {
+        match trace::count(bench, server, workload) {
+            Ok(calls) => results.add_calls(workload, server, calls),
+            Err(error) => println!("system calls of {server} are not counted: {error}"),
+        }
+    }
+    Ok(())
+}
+
+fn heading(bench: &Bench, pairs: usize, send_us: f64) -> String {
+    let Shape { seconds, hz, pin } = bench.shape();
+    let pinned = if pin { "server on core 0, load on core 1" } else { "not pinned" };
+    format!(
+        "# Benchmark\n\n\
+         Medians of {pairs} alternating runs of {seconds} s each; ratios within a pair, their median (lowest to highest).\n\
+         {pinned}; a loopback send of 80 bytes cost {send_us:.1} us. `pingpong`: 1 client, closed loop. `rooms`: 50 rooms\n\
+         of 10 clients at {hz} Hz, latency from the intended send time. Differences under 30 % are noise.\n"
+    )
+}
+
+fn check(results: &Results) -> Result<bool, Failure> {
+    let ratio = results.cpu_ratio().ok_or("--check needs figures of both servers in the workload rooms")?;
+    let within = ratio <= CPU_BOUND;
+    let verdict = if within { "within" } else { "over" };
+    println!("CPU per delivery in rooms: {ratio:.2} of the plain server's, {verdict} the bound of {CPU_BOUND}");
+    Ok(within)
+}

@@ -1,0 +1,118 @@
+//! The steps of `cargo xtask test`: what each runs, and with what around it.
+
+use crate::proc::{self, Failure, Server};
+use clap::ValueEnum;
+use std::path::PathBuf;
+use std::process::Command;
+
+/// What all steps have in common.
+pub(super) struct Setting {
+    /// Whether the long tests run too.
+    pub(super) long: bool,
+    /// The browser, when one is needed.
+    pub(super) chromium: Option<PathBuf>,
+}
+
+/// One named step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Step {
+    Fmt,
+    Clippy,
+    Docs,
+    Rust,
+    TsTypes,
+    TsTest,
+    Browser,
+}
+
+impl Step {
+    /// In the order in which they run: the fast ones that fail most often come first.
+    pub(super) const ALL: [Step; 7] =
+        [Step::Fmt, Step::Clippy, Step::Docs, Step::Rust, Step::TsTypes, Step::TsTest, Step::Browser];
+
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Step::Fmt => "fmt",
+            Step::Clippy => "clippy",
+            Step::Docs => "docs",
+            Step::Rust => "rust",
+            Step::TsTypes => "ts-types",
+            Step::TsTest => "ts-test",
+            Step::Browser => "browser",
+        }
+    }
+
+    pub(super) fn meaning(self) -> &'static str {
+        match self {
+            Step::Fmt => "Rust code is formatted",
+            Step::Clippy => "no lint warns",
+            Step::Docs => "the documentation builds without a warning",
+            Step::Rust => "all Rust tests, documentation examples among them",
+            Step::TsTypes => "the TypeScript client type-checks",
+            Step::TsTest => "the TypeScript client's tests, against a real broker",
+            Step::Browser => "a game in a real browser",
+        }
+    }
+
+    /// Whether npm packages of the TypeScript client are used.
+    pub(super) fn needs_node(self) -> bool {
+        matches!(self, Step::TsTypes | Step::TsTest | Step::Browser)
+    }
+
+    /// Runs it; an error tells what failed.
+    pub(super) fn run(self, setting: &Setting) -> Result<(), Failure> {
+        match self {
+            Step::Fmt => setting.run(proc::cargo(&["fmt", "--all", "--check"])),
+            Step::Clippy => {
+                setting.run(proc::cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]))
+            }
+            Step::Docs => {
+                let mut doc = proc::cargo(&["doc", "--workspace", "--no-deps"]);
+                doc.env("RUSTDOCFLAGS", "-D warnings");
+                setting.run(doc)
+            }
+            Step::Rust => setting.run(proc::cargo(&["test", "--workspace"])),
+            Step::TsTypes => setting.run(npm(&["run", "typecheck"])),
+            Step::TsTest => setting.run_with_broker(npm(&["test"])),
+            Step::Browser => setting.run_with_broker(browser_test()?),
+        }
+    }
+}
+
+impl Setting {
+    fn run(&self, mut command: Command) -> Result<(), Failure> {
+        if self.long {
+            command.env("PARLOR_LONG", "1");
+        }
+        if let Some(chromium) = &self.chromium {
+            command.env("PARLOR_CHROMIUM", chromium);
+        }
+        proc::run(&mut command)
+    }
+
+    /// Runs beside a broker of its own, whose address the tests find in `PARLOR_TEST_URL`.
+    fn run_with_broker(&self, mut command: Command) -> Result<(), Failure> {
+        let name = "test-broker";
+        let binaries = proc::build_binaries(&["--package", "parlor-tests", "--bin", name])?;
+        let file = binaries.get(name).ok_or("Cargo did not say where the test broker is")?;
+        let broker = Server::start(&mut Command::new(file))?;
+        command.env("PARLOR_TEST_URL", format!("ws://{}", broker.address()));
+        self.run(command)
+    }
+}
+
+fn npm(arguments: &[&str]) -> Command {
+    let mut command = Command::new("npm");
+    command.args(arguments).current_dir(proc::root().join("clients/typescript"));
+    command
+}
+
+fn browser_test() -> Result<Command, Failure> {
+    let script = "tests/browser/run.mjs";
+    if !proc::root().join(script).exists() {
+        return Err(format!("there is no {script}").into());
+    }
+    let mut command = Command::new("node");
+    command.arg(script).current_dir(proc::root());
+    Ok(command)
+}
