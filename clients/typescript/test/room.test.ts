@@ -208,6 +208,17 @@ test("a room number is used again after its room has ended", async () => {
   assert.deepEqual(room.closed, { code: "kicked", result: "afk" });
 });
 
+test("a room that has ended is forgotten", async () => {
+  const { broker, parlor, room } = await inRoom();
+  room.onRefused(() => assert.fail("nobody is in this room any more"));
+  const errors: ParlorError[] = [];
+  parlor.lifecycle.on("error", (error) => errors.push(error));
+  broker.write([Op.closed, 7, 9, 0, "closed", null]);
+  broker.write([Op.error, null, { code: "not_a_member", text: "", retryable: false, room: 7, no: 1 }]);
+  await settled();
+  assert.deepEqual(errors.map((error) => error.code), ["not_a_member"]);
+});
+
 test("when the connection ends, every room ends", async () => {
   const { broker, parlor, room } = await inRoom();
   const order: string[] = [];

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import type { AddressInfo } from "node:net";
 import { test } from "node:test";
 import { WebSocket, WebSocketServer } from "ws";
-import { type Codec, connect, decode, encode, Op, type Parlor } from "../src/index.js";
+import { type Codec, connect, decode, encode, Op, type Parlor, type WebSocketLike, webSocketTransport } from "../src/index.js";
 import { joined, publish } from "./fake-broker.js";
 
 /** A real socket on which everything that the broker has to say comes in one turn. */
@@ -61,4 +61,53 @@ test("close ends the WebSocket, and nothing keeps the process", async () => {
     parlor.close();
     assert.equal(await ended, 1000);
   });
+});
+
+/** A WebSocket whose events the test makes. */
+class ScriptedSocket implements WebSocketLike {
+  static last: ScriptedSocket;
+  readyState = 0;
+  binaryType = "blob";
+  onopen: WebSocketLike["onopen"] = null;
+  onmessage: WebSocketLike["onmessage"] = null;
+  onclose: WebSocketLike["onclose"] = null;
+  onerror: WebSocketLike["onerror"] = null;
+  sent: unknown[] = [];
+
+  constructor(
+    readonly url: string,
+    readonly protocols: string,
+  ) {
+    ScriptedSocket.last = this;
+  }
+
+  send(data: unknown): void {
+    this.sent.push(data);
+  }
+
+  close(): void {}
+}
+
+test("the events of a WebSocket, as a transport tells them", () => {
+  const told: unknown[] = [];
+  const transport = webSocketTransport(ScriptedSocket)("ws://x/ws", "parlor.v1.json", {
+    onOpen: () => told.push("open"),
+    onMessage: (data) => told.push(data),
+    onClose: (code, reason) => told.push([code, reason]),
+  });
+  const socket = ScriptedSocket.last;
+  assert.deepEqual([socket.url, socket.protocols, socket.binaryType], ["ws://x/ws", "parlor.v1.json", "arraybuffer"]);
+  assert.throws(() => transport.send("too early"));
+  socket.readyState = 1;
+  socket.onopen?.({});
+  transport.send("text");
+  socket.onmessage?.({ data: "text" });
+  socket.onmessage?.({ data: new Uint8Array([1, 2]).buffer });
+  // Closing: a browser would take it and drop it.
+  socket.readyState = 2;
+  assert.throws(() => transport.send("too late"));
+  socket.onerror?.({ message: "reset" });
+  socket.onclose?.({});
+  assert.deepEqual(socket.sent, ["text"]);
+  assert.deepEqual(told, ["open", "text", new Uint8Array([1, 2]), [1006, "reset"]]);
 });
