@@ -87,3 +87,32 @@ pub struct Place {
     /// From 0.
     pub index: u32,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_room_id_is_short_and_plain() {
+        for good in ["a", "k3F9xQ2m", "_-_", &"x".repeat(64)] {
+            assert_eq!(RoomId::parse(good).map(String::from).as_deref(), Ok(good));
+        }
+        for bad in ["", "a b", "a/b", "é", "a.b", "a\0", &"x".repeat(65)] {
+            assert_eq!(RoomId::parse(bad), Err(BadRoomId), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_room_id_is_parsed_when_it_is_read() {
+        let id: RoomId = serde_json::from_str("\"k3F9xQ2m\"").unwrap();
+        assert_eq!(serde_json::to_string(&id).unwrap(), "\"k3F9xQ2m\"");
+        assert!(serde_json::from_str::<RoomId>("\"a b\"").is_err());
+    }
+
+    #[test]
+    fn places_are_ordered_by_input_then_output() {
+        let place = |seq, index| Place { seq: Seq(seq), index };
+        assert!(place(1, 9) < place(2, 0) && place(2, 0) < place(2, 1));
+        assert_eq!((PlayerId(3).to_string(), Seq(4).to_string()), ("3".into(), "4".into()));
+    }
+}
