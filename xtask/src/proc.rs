@@ -44,7 +44,10 @@ pub(crate) fn find_program(name: &str) -> Option<PathBuf> {
 
 /// Says what is run, in the form in which it could be typed.
 pub(crate) fn announce(command: &Command) {
-    let words = std::iter::once(command.get_program()).chain(command.get_args());
+    let program = Path::new(command.get_program());
+    // Cargo and binaries come with their whole path, which says little.
+    let name = program.file_name().unwrap_or(program.as_os_str());
+    let words = std::iter::once(name).chain(command.get_args());
     let words: Vec<_> = words.map(|word| word.to_string_lossy()).collect();
     println!("+ {}", words.join(" "));
 }

@@ -10,6 +10,9 @@ use std::process::{Command, Stdio};
 /// The servers that are compared; the first is the measure of the others.
 pub(super) const SERVERS: [&str; 2] = ["plain", "parlor"];
 
+/// Beyond this share of a pinned server's core, in percent, latency says nothing about the server's speed.
+const SATURATED: f64 = 85.0;
+
 /// What all runs have in common.
 #[derive(Clone, Copy)]
 pub(super) struct Shape {
@@ -72,6 +75,9 @@ impl Bench {
         }
         let figures: Value = serde_json::from_str(&line)?;
         println!("{server:>6}: {}", summary(&figures));
+        if workload == Workload::Rooms && self.shape.pin && share_of_core(&figures) > SATURATED {
+            println!("{server:>6}: its core was full, so its latencies are those of a queue; try a lower --hz");
+        }
         Ok(figures)
     }
 
@@ -86,18 +92,25 @@ impl Bench {
 }
 
 fn summary(figures: &Value) -> String {
-    let number = |pointer: &str| figures.pointer(pointer).and_then(Value::as_f64).unwrap_or(f64::NAN);
-    let share = |pointer: &str| 100.0 * number(pointer) / number("/seconds");
     format!(
-        "{} deliveries, p50 {} us, p99 {} us, {} CPU us and {} switches per delivery, {:.0} % of a core (load generator {:.0} %)",
-        number("/window_deliveries"),
-        number("/latency_us/p50"),
-        number("/latency_us/p99"),
-        number("/server/cpu_us_per_delivery"),
-        number("/server/context_switches_per_delivery"),
-        share("/server/cpu_s"),
-        share("/client_cpu_s"),
+        "{} deliveries, p50 {} us, p99 {} us, {} CPU us and {} switches per delivery, \
+         {:.0} % of a core (load generator {:.0} %)",
+        number(figures, "/window_deliveries"),
+        number(figures, "/latency_us/p50"),
+        number(figures, "/latency_us/p99"),
+        number(figures, "/server/cpu_us_per_delivery"),
+        number(figures, "/server/context_switches_per_delivery"),
+        share_of_core(figures),
+        100.0 * number(figures, "/client_cpu_s") / number(figures, "/seconds"),
     )
+}
+
+fn share_of_core(figures: &Value) -> f64 {
+    100.0 * number(figures, "/server/cpu_s") / number(figures, "/seconds")
+}
+
+fn number(figures: &Value, pointer: &str) -> f64 {
+    figures.pointer(pointer).and_then(Value::as_f64).unwrap_or(f64::NAN)
 }
 
 /// Sends the interrupt that a terminal would send; the standard library can only kill.

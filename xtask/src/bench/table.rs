@@ -2,7 +2,6 @@
 
 use super::Workload;
 use super::run::SERVERS;
-use super::trace::{self, Calls};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -27,7 +26,7 @@ const SWITCHES: &str = "/server/context_switches_per_delivery";
 pub(super) struct Results {
     /// In the order of the pairs.
     runs: BTreeMap<(Workload, &'static str), Vec<Value>>,
-    calls: BTreeMap<(Workload, &'static str), Calls>,
+    calls: BTreeMap<(Workload, &'static str), f64>,
 }
 
 impl Results {
@@ -35,7 +34,7 @@ impl Results {
         self.runs.entry((workload, server)).or_default().push(figures);
     }
 
-    pub(super) fn add_calls(&mut self, workload: Workload, server: &'static str, calls: Calls) {
+    pub(super) fn add_calls(&mut self, workload: Workload, server: &'static str, calls: f64) {
         self.calls.insert((workload, server), calls);
     }
 
@@ -72,8 +71,7 @@ impl Results {
     }
 
     fn write_calls(&self, out: &mut String, workload: Workload) {
-        let calls = SERVERS.map(|server| self.calls.get(&(workload, server)));
-        let [first, second] = calls.map(|calls| calls.map(trace::total));
+        let [first, second] = SERVERS.map(|server| self.calls.get(&(workload, server)).copied());
         if first.is_none() && second.is_none() {
             return;
         }
@@ -145,7 +143,7 @@ mod tests {
     fn one_server_alone_has_no_ratio() {
         let mut results = Results::default();
         results.add(Workload::Pingpong, "plain", run(50.0, 4.0));
-        results.add_calls(Workload::Pingpong, "plain", [("sendto".to_owned(), 1.0)].into());
+        results.add_calls(Workload::Pingpong, "plain", 1.0);
         assert_eq!(results.cpu_ratio(), None);
         let table = results.to_markdown();
         assert!(table.contains("| pingpong | round trip p50, us | 50.00 | - | - |"), "{table}");
