@@ -3,7 +3,6 @@
 //! They run side by side in one task so that a slow peer never makes one wait for the other: while writing is blocked,
 //! what arrives is still read, and while an application is slow to read, what it sends still goes out.
 
-use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,6 +18,7 @@ use tokio_tungstenite::tungstenite::{Error as WsError, Message};
 use crate::inbox::Inbox;
 use crate::lifecycle::{End, close};
 use crate::link::{Phase, Shared, encode};
+use crate::silence::Silence;
 
 /// How long the goodbye may take: writing what is queued, and the peer's close frame.
 const GOODBYE: Duration = Duration::from_secs(1);
@@ -45,7 +45,7 @@ where
     let (mut sink, mut stream) = socket.split();
     let mut inbox = Inbox::new(Arc::clone(&shared));
     let end = tokio::select! {
-        end = read_loop(&mut stream, &mut inbox) => end,
+        end = read_loop(&mut stream, &mut inbox, &shared.silence) => end,
         end = write_loop(&mut sink, &shared) => end,
         end = overdue(&shared) => end,
     };
@@ -55,15 +55,20 @@ where
 }
 
 /// Reads until the connection ends. Stops, without reading on, while a room has more events than it may keep.
-async fn read_loop(stream: &mut (impl Stream<Item = Result<Message, WsError>> + Unpin), inbox: &mut Inbox) -> End {
+async fn read_loop(
+    stream: &mut (impl Stream<Item = Result<Message, WsError>> + Unpin),
+    inbox: &mut Inbox,
+    silence: &Silence,
+) -> End {
     loop {
         let frame = match next_frame(stream, inbox.codec()).await {
             Ok(frame) => frame,
             Err(end) => return end,
         };
+        silence.broken();
         match inbox.handle(&frame) {
             Ok(None) => {}
-            Ok(Some(full)) => full.events.half_free().await,
+            Ok(Some(full)) => silence.deaf_while(full.events.half_free()).await,
             Err(violation) => return End::protocol(&violation),
         }
     }
@@ -94,22 +99,36 @@ pub(crate) async fn next_frame(
 
 /// Writes whatever is queued, with one flush for each wake-up, and the pings.
 async fn write_loop(sink: &mut (impl Sink<Message, Error = WsError> + Unpin), shared: &Shared) -> End {
+    match write_until_closing(sink, shared).await {
+        Ok(end) => end,
+        Err(error) => {
+            // A broker that closes stops taking what we write; why it did so is still to be read.
+            sleep(GOODBYE).await;
+            End::from(&error)
+        }
+    }
+}
+
+async fn write_until_closing(
+    sink: &mut (impl Sink<Message, Error = WsError> + Unpin),
+    shared: &Shared,
+) -> Result<End, WsError> {
     let mut pings = Pings::new(shared.options.ping_every);
     loop {
         // Asked before the queue is emptied: everything queued before the request to close is written.
         let closing = shared.has_reached(Phase::Closing);
-        if let Err(error) = write_queued(sink, shared).await {
-            return End::from(&error);
-        }
+        write_queued(sink, shared).await?;
         if closing {
-            return End::by_us();
+            return Ok(End::by_us());
         }
-        let mut woken = pin!(shared.wake.notified());
         tokio::select! {
-            () = woken.as_mut() => {}
-            () = pings.next() => if let Err(error) = feed_ping(sink, shared).await {
-                return End::from(&error);
-            },
+            () = shared.wake.notified() => {}
+            () = pings.next() => {
+                if !shared.silence.patient() {
+                    return Ok(End::broken(&"the broker does not answer pings"));
+                }
+                feed_ping(sink, shared).await?;
+            }
         }
     }
 }

@@ -13,6 +13,7 @@ mod options;
 mod parlor;
 mod queue;
 mod room;
+mod silence;
 mod socket;
 
 pub use error::ClientError;

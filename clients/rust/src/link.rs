@@ -20,6 +20,7 @@ use crate::error::ClientError;
 use crate::lifecycle::{End, REMEMBERED};
 use crate::member::{Member, Seat};
 use crate::options::Options;
+use crate::silence::Silence;
 
 /// What a waiting frame costs beyond its bytes, so that many tiny frames are bounded too.
 const FRAME_OVERHEAD: usize = 32;
@@ -32,6 +33,7 @@ pub(crate) struct Shared {
     pub(crate) clock: Mutex<Clock>,
     pub(crate) errors: broadcast::Sender<Failure>,
     link: Mutex<Link>,
+    pub(crate) silence: Silence,
     /// Wakes the writer.
     pub(crate) wake: Notify,
     phase: watch::Sender<Phase>,
@@ -82,6 +84,7 @@ impl Shared {
             welcome,
             clock: Mutex::new(clock),
             errors: broadcast::Sender::new(REMEMBERED),
+            silence: Silence::default(),
             link: Mutex::default(),
             wake: Notify::new(),
             phase: watch::Sender::new(Phase::Open),

@@ -16,6 +16,7 @@ use tokio_tungstenite::{WebSocketStream, client_async_with_config};
 use crate::actor::next_frame;
 use crate::clock::Clock;
 use crate::error::ClientError;
+use crate::lifecycle::close;
 use crate::link::{Shared, encode};
 use crate::member::short;
 use crate::options::Options;
@@ -92,14 +93,19 @@ where
         .max_frame_size(Some(MAX_MESSAGE));
     let (mut socket, _) = client_async_with_config(request, stream, Some(config)).await?;
 
-    let (began, sent) = (Instant::now(), 0.0);
-    socket.send(encode(options.codec, &hello(&options))?).await?;
-    let frame = next_frame(&mut socket, options.codec).await.map_err(|end| ClientError::from(&end))?;
+    let began = Instant::now();
+    let sent = socket.send(encode(options.codec, &hello(&options))?).await;
+    let frame = match next_frame(&mut socket, options.codec).await {
+        Ok(frame) => frame,
+        Err(end) if end.code != close::ABNORMAL => return Err((&end).into()),
+        // A broker that declines at once may have gone before hello was written; its reason was looked for first.
+        Err(end) => return Err(sent.err().map_or_else(|| (&end).into(), ClientError::from)),
+    };
     let welcome = welcome(options.codec, &frame)?;
 
     let mut clock = Clock::default();
     let now = began.elapsed().as_secs_f64() * 1000.0;
-    clock.sample(now - sent, welcome.time, now);
+    clock.sample(now, welcome.time, now);
     Ok((socket, Shared::new(options, welcome, clock, began)))
 }
 
