@@ -1,0 +1,274 @@
+//! What a handler may ask and do.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use bytes::Bytes;
+use parlor_protocol::codec::to_payload;
+use parlor_protocol::room::{Audience, Door, Output};
+use parlor_protocol::{ErrorCode, Place, Seq};
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
+use serde::Serialize;
+
+use crate::work::Work;
+use crate::{Failure, Message, Origin, Player, PlayerId, Policy, Refusal, RoomId, TimerId, Topic, WorkId};
+
+/// A handler's only window: the input's time and randomness, who is here, and what to do.
+///
+/// Output calls do not fail. An output that cannot be encoded or is over its limit fails the whole input with
+/// `output_failed`, and none of its outputs goes out.
+#[derive(Debug)]
+pub struct Ctx {
+    pub(crate) room: RoomId,
+    pub(crate) seed: u64,
+    pub(crate) now_ms: u64,
+    pub(crate) tick: u64,
+    pub(crate) seq: Seq,
+    pub(crate) players: BTreeMap<PlayerId, Player>,
+    pub(crate) asked_by: Option<Origin>,
+    rng: Option<ChaCha8Rng>,
+    outputs: Vec<Output>,
+    bytes: u64,
+    failed: Option<Failure>,
+    rules: Rules,
+}
+
+/// What of the kind limits outputs.
+#[derive(Clone, Debug)]
+pub(crate) struct Rules {
+    pub(crate) max_output: u64,
+    pub(crate) max_outputs: u64,
+    pub(crate) events: &'static [&'static str],
+}
+
+impl Rules {
+    pub(crate) fn new(policy: &Policy, events: &'static [&'static str]) -> Self {
+        Self { max_output: policy.max_output_bytes, max_outputs: policy.max_outputs_bytes, events }
+    }
+}
+
+/// What there is to know.
+impl Ctx {
+    /// Milliseconds since 1970 when this input was numbered. Never goes back, and is the same in a replay.
+    pub fn now_ms(&self) -> u64 {
+        self.now_ms
+    }
+
+    /// Ticks so far.
+    pub fn tick(&self) -> u64 {
+        self.tick
+    }
+
+    /// The position of this input in the room's history, from 1.
+    pub fn input_no(&self) -> u64 {
+        self.seq.0
+    }
+
+    /// The room's id, to share.
+    pub fn room_id(&self) -> &RoomId {
+        &self.room
+    }
+
+    /// Random numbers that are the same in a replay: ChaCha8 (Bernstein 2008, eight rounds), seeded by the room and the input.
+    pub fn rng(&mut self) -> &mut ChaCha8Rng {
+        let (room, input) = (self.seed, self.seq.0);
+        self.rng.get_or_insert_with(|| {
+            let mut seed = [0; 32];
+            seed[..8].copy_from_slice(&room.to_le_bytes());
+            seed[8..16].copy_from_slice(&input.to_le_bytes());
+            ChaCha8Rng::from_seed(seed)
+        })
+    }
+
+    /// The members, spectators included, in the order in which they came.
+    pub fn players(&self) -> impl ExactSizeIterator<Item = &Player> {
+        self.players.values()
+    }
+
+    /// The member of this number, if it is still here.
+    pub fn player(&self, id: PlayerId) -> Option<&Player> {
+        self.players.get(&id)
+    }
+}
+
+/// What there is to do.
+impl Ctx {
+    /// Sends a message to all members.
+    pub fn broadcast<M: Message>(&mut self, message: &M) {
+        self.message(Audience::All, message);
+    }
+
+    /// Sends a message to all members but these.
+    pub fn broadcast_except<M: Message>(&mut self, but: &[PlayerId], message: &M) {
+        self.message(Audience::AllBut(but.to_vec()), message);
+    }
+
+    /// Sends a message to one member.
+    pub fn send<M: Message>(&mut self, to: PlayerId, message: &M) {
+        self.message(Audience::One(to), message);
+    }
+
+    /// Sends a message to those who follow a topic.
+    pub fn publish<M: Message>(&mut self, topic: impl Into<Topic>, message: &M) {
+        self.message(Audience::Topic(topic.into()), message);
+    }
+
+    /// Sets which topics a player follows, beside those that it chose itself: its neighbourhood, its team. Replaces what was
+    /// set before; such topics never show on the wire.
+    pub fn set_topics<T: Into<Topic>>(&mut self, player: PlayerId, topics: impl IntoIterator<Item = T>) {
+        let topics = topics.into_iter().map(Into::into).collect();
+        self.push(Output::SetTopics { player, topics }, 0);
+    }
+
+    /// Raises an event after `delay` (whole milliseconds; the room's time). The event's type must be one of the room's own.
+    pub fn after<M: Message>(&mut self, delay: Duration, event: M) -> TimerId {
+        let id = TimerId(self.place());
+        if !self.rules.events.contains(&M::TYPE) {
+            self.fail(format!("`{}` is not an event of this room: add #[msg::event(\"{0}\")]", M::TYPE));
+        }
+        let payload = self.encode(&event);
+        let delay_ms = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX);
+        let size = payload.len() as u64;
+        self.push(Output::After { delay_ms, event: M::TYPE.into(), payload }, size);
+        id
+    }
+
+    /// Takes back a timer that has not fired; one that has is ignored.
+    pub fn cancel(&mut self, timer: TimerId) {
+        self.push(Output::Cancel { timer }, 0);
+    }
+
+    /// Starts work outside the room, such as a database call. Its result comes back as an input. It runs at least once.
+    pub fn run<A: Serialize, T, E>(&mut self, work: Work<A, T, E>, arguments: A) -> WorkId {
+        let id = WorkId(self.place());
+        let arguments = self.encode(&arguments);
+        let size = arguments.len() as u64;
+        self.push(Output::Run { name: work.name().into(), arguments }, size);
+        id
+    }
+
+    /// Promises to answer the current request later, with [`reply`](Self::reply) or [`refuse`](Self::refuse). The returned value
+    /// can be kept in the state or given to work. For a message that is no request the later answer goes nowhere.
+    pub fn defer_reply(&mut self) -> Origin {
+        // Outside a client message there is nobody to answer; player 0 does not exist.
+        self.asked_by.take().unwrap_or(Origin { player: PlayerId(0), no: 0, request: None })
+    }
+
+    /// Answers a request that was deferred.
+    pub fn reply(&mut self, to: Origin, value: &impl Serialize) {
+        let payload = self.encode(value);
+        let size = payload.len() as u64;
+        self.push(Output::Reply { to, payload }, size);
+    }
+
+    /// Refuses a message that was deferred.
+    pub fn refuse(&mut self, to: Origin, why: impl Refusal) {
+        self.push(Output::Refuse { to, error: why.into_failure() }, 0);
+    }
+
+    /// Sends a member away, with a reason that it is told.
+    pub fn kick(&mut self, player: PlayerId, reason: &impl Serialize) {
+        let reason = self.encode(reason);
+        self.push(Output::Kick { player, reason }, 0);
+    }
+
+    /// Ends the room once this input's outputs are out. All members are told the result.
+    pub fn close(&mut self, result: &impl Serialize) {
+        let result = self.encode(result);
+        let size = result.len() as u64;
+        self.push(Output::Close { result }, size);
+    }
+
+    /// Sets what the lobby shows of the room, and may search by; null removes it.
+    pub fn set_property(&mut self, name: &str, value: impl Serialize) {
+        match serde_json::to_value(value) {
+            Ok(value) => {
+                let size = value.to_string().len() as u64;
+                self.push(Output::SetProperty { name: name.to_owned(), value }, size);
+            }
+            Err(error) => self.fail(error.to_string()),
+        }
+    }
+
+    /// Lets nobody in any more.
+    pub fn lock(&mut self) {
+        self.push(Output::Lock(Door::Locked), 0);
+    }
+
+    /// Lets people in again.
+    pub fn unlock(&mut self) {
+        self.push(Output::Lock(Door::Open), 0);
+    }
+}
+
+/// What the runner does with it.
+impl Ctx {
+    pub(crate) fn new(room: RoomId, seed: u64, rules: Rules) -> Self {
+        Self {
+            room,
+            seed,
+            now_ms: 0,
+            tick: 0,
+            seq: Seq(0),
+            players: BTreeMap::new(),
+            asked_by: None,
+            rng: None,
+            outputs: Vec::new(),
+            bytes: 0,
+            failed: None,
+            rules,
+        }
+    }
+
+    /// Begins an input.
+    pub(crate) fn begin(&mut self, seq: Seq, now_ms: u64) {
+        self.seq = seq;
+        self.now_ms = now_ms;
+        self.asked_by = None;
+        self.rng = None;
+        self.outputs.clear();
+        self.bytes = 0;
+        self.failed = None;
+    }
+
+    /// Ends an input: its outputs, or why they cannot go out.
+    pub(crate) fn end(&mut self) -> Result<Vec<Output>, Failure> {
+        match self.failed.take() {
+            None => Ok(std::mem::take(&mut self.outputs)),
+            Some(failure) => Err(failure),
+        }
+    }
+
+    fn message<M: Message>(&mut self, to: Audience, message: &M) {
+        let payload = self.encode(message);
+        let size = payload.len() as u64;
+        self.push(Output::Publish { to, name: M::TYPE.into(), payload }, size);
+    }
+
+    fn place(&self) -> Place {
+        Place { seq: self.seq, index: self.outputs.len() as u32 }
+    }
+
+    fn encode(&mut self, value: &(impl Serialize + ?Sized)) -> Bytes {
+        to_payload(value).unwrap_or_else(|error| {
+            self.fail(error.to_string());
+            Bytes::new()
+        })
+    }
+
+    fn push(&mut self, output: Output, size: u64) {
+        self.bytes = self.bytes.saturating_add(size);
+        if size > self.rules.max_output {
+            self.fail(format!("an output of {size} bytes is over the limit of {}", self.rules.max_output));
+        } else if self.bytes > self.rules.max_outputs {
+            self.fail(format!("outputs of {} bytes are over the limit of {}", self.bytes, self.rules.max_outputs));
+        } else {
+            self.outputs.push(output);
+        }
+    }
+
+    fn fail(&mut self, why: String) {
+        self.failed.get_or_insert_with(|| Failure::from(ErrorCode::OutputFailed).because(why));
+    }
+}

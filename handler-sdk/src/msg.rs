@@ -1,0 +1,43 @@
+//! The attributes of a room's methods. They stand inside an `#[room]` impl block, which turns them into calls.
+//!
+//! Unless it says otherwise below, a method may leave out its last parameter, and returns `()` or `Result<(), E>` for any
+//! `E:` [`Refusal`](crate::Refusal). There is at most one each of `open`, `join`, `leave`, `close`, `view` and `tick`.
+
+/// The room begins: `fn(&mut self, ctx: &mut Ctx, options: T)`. An `Err` means that there will be no room.
+pub use parlor_macros::msg_open as open;
+
+/// Somebody wants in: `fn(&mut self, ctx: &mut Ctx, player: &Player, options: T)`. An `Err` refuses.
+pub use parlor_macros::msg_join as join;
+
+/// A member is gone: `fn(&mut self, ctx: &mut Ctx, player: &Player, why: Leave)`.
+pub use parlor_macros::msg_leave as leave;
+
+/// The room is to be closed from outside: `fn(&mut self, ctx: &mut Ctx, why: CloseWhy, grace: Duration)`, of which `why` may
+/// be left out too.
+pub use parlor_macros::msg_close as close;
+
+/// A client sends a message of this type: `#[msg::route("move")] fn(&mut self, ctx: &mut Ctx, from: PlayerId, message: T)`.
+///
+/// What it returns is the reply, if the message was a request that has not been deferred with
+/// [`Ctx::defer_reply`](crate::Ctx::defer_reply): the value, or the value in a `Result`, whose `Err` refuses the message.
+/// `"/type=move"` says the same as `"move"`.
+pub use parlor_macros::msg_route as route;
+
+/// The server side raises an event: `fn(&mut self, ctx: &mut Ctx, event: T)`. Clients cannot send it.
+///
+/// Its name is the method's, or `#[msg::event("name")]`. A method that takes a [`Done<T, E>`](crate::Done) is called with the
+/// result of the work that returns `Result<T, E>`, and for nothing else.
+pub use parlor_macros::msg_event as event;
+
+/// What takes time, outside the room: `async fn load(env: Env, job: T) -> Result<U, E>`.
+///
+/// The function becomes a constant [`Work`](crate::Work) for [`Ctx::run`](crate::Ctx::run): `ctx.run(Self::load, job)`. Its
+/// result goes to the one event that takes a `Done<U, E>`, or to the one named by `#[msg::work(done = "event")]`. In logs and
+/// snapshots the work goes by the function's name, or `#[msg::work("name")]`.
+pub use parlor_macros::msg_work as work;
+
+/// What a player gets to see on joining, and when it missed too much: `fn(&self, to: &Player) -> T`, or `-> Result<T, E>`.
+pub use parlor_macros::msg_view as view;
+
+/// The clock ticked: `fn(&mut self, ctx: &mut Ctx, dt: Duration)`.
+pub use parlor_macros::msg_tick as tick;

@@ -1,0 +1,190 @@
+//! What the macros' code calls. Not for use by hand; may change in any version.
+
+pub use bytes::Bytes;
+pub use parlor_protocol::policy::{Handled, OnPanic, Policy, TickWhen};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::{Ctx, Done, Failure, Payload, Refusal, Result, Work, WorkId};
+
+/// A type that a payload can be decoded into; the bound that `#[room]` puts on handler arguments.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be decoded from a message",
+    label = "not a payload",
+    note = "add `#[derive(serde::Deserialize)]` to `{Self}`"
+)]
+pub trait FromPayload: Sized {
+    /// Decodes.
+    fn from_payload(payload: &Payload) -> Result<Self>;
+}
+
+// What is missing is the user's `Deserialize`, not this trait's path to it.
+#[diagnostic::do_not_recommend]
+impl<T: DeserializeOwned> FromPayload for T {
+    fn from_payload(payload: &Payload) -> Result<Self> {
+        payload.decode()
+    }
+}
+
+/// Decodes a handler's argument.
+pub fn payload<T: FromPayload>(payload: &Payload) -> Result<T> {
+    T::from_payload(payload)
+}
+
+/// Decodes the result of work; the types are those of the function that did it.
+pub fn done<A, T: FromPayload, E: From<Failure>>(
+    _: Work<A, T, E>,
+    id: WorkId,
+    result: Result<Payload>,
+) -> Result<Done<T, E>> {
+    Ok(Done {
+        id,
+        result: match result {
+            Ok(payload) => Ok(T::from_payload(&payload)?),
+            Err(failure) => Err(failure.into()),
+        },
+    })
+}
+
+/// What a handler's parameter may be when the room has just one thing to pass: that thing.
+#[diagnostic::on_unimplemented(
+    message = "this parameter is a `{T}`",
+    label = "this is something else: a `{T}` is passed here"
+)]
+pub trait Given<T> {
+    /// Passes it.
+    fn given(value: T) -> Self;
+}
+
+#[diagnostic::do_not_recommend]
+impl<T> Given<T> for T {
+    fn given(value: T) -> Self {
+        value
+    }
+}
+
+/// Passes what the room has to a handler, if that is what the handler takes.
+pub fn given<P: Given<T>, T>(value: T) -> P {
+    P::given(value)
+}
+
+/// What a handler returns that has nobody to answer.
+#[diagnostic::on_unimplemented(
+    message = "this handler has nobody to answer",
+    label = "`()` or `Result<(), E>` was expected here",
+    note = "only `#[msg::route]` and `#[msg::view]` return a value"
+)]
+pub trait HookReturn {
+    /// As the runner wants it.
+    fn into_result(self) -> Result;
+}
+
+impl HookReturn for () {
+    fn into_result(self) -> Result {
+        Ok(())
+    }
+}
+
+impl<E: Refusal> HookReturn for Result<(), E> {
+    fn into_result(self) -> Result {
+        self.map_err(Refusal::into_failure)
+    }
+}
+
+/// The end of a handler that has nobody to answer.
+pub fn hook<R: HookReturn>(returned: R) -> Result {
+    returned.into_result()
+}
+
+/// The types in a `Result`, by whatever name the user calls it.
+#[diagnostic::on_unimplemented(message = "work returns a `Result`", label = "`Result<T, E>` was expected here")]
+pub trait IsResult {
+    /// `T`.
+    type Value;
+    /// `E`.
+    type Refusal;
+}
+
+impl<T, E> IsResult for Result<T, E> {
+    type Value = T;
+    type Refusal = E;
+}
+
+/// What a route or a view returned. A `Result` finds the methods below, which refuse or go on with its value; everything
+/// else finds those of [`ByValue`], because a type's own methods come before a trait's. So the compiler tells them apart, and
+/// neither an alias nor another type of that name can mislead it.
+pub struct Returned<T>(pub T);
+
+impl<T, E> Returned<Result<T, E>> {
+    /// The reply, or the refusal.
+    pub fn answer(self, ctx: &mut Ctx) -> Result
+    where
+        T: Serialize,
+        E: Refusal,
+    {
+        answer(ctx, &self.0.map_err(Refusal::into_failure)?)
+    }
+
+    /// The view, or why there is none.
+    pub fn view(self) -> Result<Option<Bytes>>
+    where
+        T: Serialize,
+        E: Refusal,
+    {
+        view(&self.0.map_err(Refusal::into_failure)?)
+    }
+}
+
+/// What to do with a value that is no `Result`.
+pub trait ByValue {
+    /// The value's type.
+    type Value;
+
+    /// Makes it the reply.
+    fn answer(self, ctx: &mut Ctx) -> Result
+    where
+        Self::Value: Serialize;
+
+    /// Makes it the view.
+    fn view(self) -> Result<Option<Bytes>>
+    where
+        Self::Value: Serialize;
+}
+
+impl<T> ByValue for Returned<T> {
+    type Value = T;
+
+    fn answer(self, ctx: &mut Ctx) -> Result
+    where
+        T: Serialize,
+    {
+        answer(ctx, &self.0)
+    }
+
+    fn view(self) -> Result<Option<Bytes>>
+    where
+        T: Serialize,
+    {
+        view(&self.0)
+    }
+}
+
+/// Makes a handler's return value the reply, if the message was a request that has not been deferred.
+fn answer<T: Serialize>(ctx: &mut Ctx, value: &T) -> Result {
+    if let Some(origin) = ctx.asked_by.take().filter(|origin| origin.request.is_some()) {
+        ctx.reply(origin, value);
+    }
+    Ok(())
+}
+
+/// Encodes a view.
+fn view<T: Serialize>(value: &T) -> Result<Option<Bytes>> {
+    parlor_protocol::codec::to_payload(value)
+        .map(Some)
+        .map_err(|error| Failure::from(parlor_protocol::ErrorCode::OutputFailed).because(error.to_string()))
+}
+
+/// What a route without a handler gets; the broker refuses these before they become inputs.
+pub fn unknown(name: &str) -> Failure {
+    Failure::from(parlor_protocol::ErrorCode::UnknownType).with("type", name)
+}

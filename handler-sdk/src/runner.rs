@@ -1,0 +1,141 @@
+//! Runs one room: inputs in, outcomes out. Knows nothing of sockets, queues or time.
+
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
+
+use bytes::Bytes;
+use parlor_protocol::ErrorCode;
+use parlor_protocol::codec::{NIL, to_payload};
+use parlor_protocol::room::{Cause, Fault, Input, Outcome};
+use serde::{Deserialize, Serialize};
+
+use crate::ctx::{Ctx, Rules};
+use crate::{Failure, Payload, Player, PlayerId, Result, Room, RoomId};
+
+/// A room that runs, whatever its kind.
+pub trait Runner: Send {
+    /// Handles the next input. A panic is caught and becomes part of the outcome.
+    fn handle(&mut self, input: &Input) -> Outcome;
+
+    /// All that is needed to go on elsewhere after the last input.
+    ///
+    /// # Errors
+    /// When the state cannot be encoded.
+    fn snapshot(&self) -> Result<Bytes>;
+}
+
+/// A new runner for rooms of kind `R`, which waits for its `Open` input.
+pub(crate) fn runner<R: Room>() -> Box<dyn Runner> {
+    // The real name and seed come with the first input.
+    let nameless = RoomId::parse("unopened").expect("a valid id");
+    Box::new(Running { room: R::default(), ctx: Ctx::new(nameless, 0, Rules::new(&R::policy(), R::EVENTS)) })
+}
+
+/// A runner that goes on from a snapshot.
+pub(crate) fn restore<R: Room>(snapshot: &[u8]) -> Result<Box<dyn Runner>> {
+    let saved: Saved<R> = rmp_serde::from_slice(snapshot)
+        .map_err(|error| Failure::from(ErrorCode::Internal).because(format!("snapshot: {error}")))?;
+    let mut ctx = Ctx::new(saved.id, saved.seed, Rules::new(&R::policy(), R::EVENTS));
+    ctx.tick = saved.tick;
+    ctx.players = saved.players;
+    Ok(Box::new(Running { room: saved.room, ctx }))
+}
+
+struct Running<R> {
+    room: R,
+    ctx: Ctx,
+}
+
+/// A snapshot as it is read.
+#[derive(Deserialize)]
+#[serde(bound = "R: Room")]
+struct Saved<R> {
+    room: R,
+    id: RoomId,
+    seed: u64,
+    tick: u64,
+    players: BTreeMap<PlayerId, Player>,
+}
+
+/// A snapshot as it is written.
+#[derive(Serialize)]
+struct Saving<'a, R> {
+    room: &'a R,
+    id: &'a RoomId,
+    seed: u64,
+    tick: u64,
+    players: &'a BTreeMap<PlayerId, Player>,
+}
+
+impl<R: Room> Runner for Running<R> {
+    fn handle(&mut self, input: &Input) -> Outcome {
+        self.ctx.begin(input.seq, input.now_ms);
+        // The state may be half changed after a panic: that is what the room's `on_panic` policy is about.
+        match catch_unwind(AssertUnwindSafe(|| self.dispatch(&input.cause))) {
+            Ok(Ok(view)) => match self.ctx.end() {
+                Ok(outputs) => Outcome { result: Ok(()), outputs, view },
+                Err(failure) => self.undo(&input.cause, Fault::Refused(failure)),
+            },
+            Ok(Err(failure)) => self.undo(&input.cause, Fault::Refused(failure)),
+            Err(panic) => self.undo(&input.cause, Fault::Panicked(panic_text(panic.as_ref()))),
+        }
+    }
+
+    fn snapshot(&self) -> Result<Bytes> {
+        let Ctx { room: id, seed, tick, players, .. } = &self.ctx;
+        to_payload(&Saving { room: &self.room, id, seed: *seed, tick: *tick, players })
+            .map_err(|error| Failure::from(ErrorCode::Internal).because(format!("snapshot: {error}")))
+    }
+}
+
+impl<R: Room> Running<R> {
+    fn dispatch(&mut self, cause: &Cause) -> Result<Option<Bytes>> {
+        let Self { room, ctx } = self;
+        match cause {
+            Cause::Open { room: id, seed, options } => {
+                (ctx.room, ctx.seed) = (id.clone(), *seed);
+                room.on_open(ctx, &Payload(options.clone()))?;
+            }
+            Cause::Join { player, options } => {
+                ctx.players.insert(player.id, player.clone());
+                room.on_join(ctx, player, &Payload(options.clone()))?;
+                return Ok(Some(room.on_view(player)?.unwrap_or(NIL)));
+            }
+            Cause::Leave { player, why } => {
+                if let Some(player) = ctx.players.remove(player) {
+                    room.on_leave(ctx, &player, why.clone())?;
+                }
+            }
+            Cause::Message { from, name, payload } => {
+                ctx.asked_by = Some(*from);
+                room.on_message(ctx, *from, name, &Payload(payload.clone()))?;
+            }
+            Cause::Follow { .. } => {}
+            Cause::Tick { count, elapsed_us } => {
+                ctx.tick = *count;
+                room.on_tick(ctx, Duration::from_micros(*elapsed_us))?;
+            }
+            Cause::Timer { event, payload, .. } => room.on_event(ctx, event, &Payload(payload.clone()))?,
+            Cause::Event { name, payload } => room.on_event(ctx, name, &Payload(payload.clone()))?,
+            Cause::Work { id, name, result } => {
+                room.on_work(ctx, *id, name, result.clone().map(Payload))?;
+            }
+            Cause::Close { why, grace_ms } => room.on_close(ctx, *why, Duration::from_millis(*grace_ms))?,
+        }
+        Ok(None)
+    }
+
+    /// A join that did not work leaves no member.
+    fn undo(&mut self, cause: &Cause, fault: Fault) -> Outcome {
+        if let Cause::Join { player, .. } = cause {
+            self.ctx.players.remove(&player.id);
+        }
+        Outcome::failed(fault)
+    }
+}
+
+fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "no message".to_owned())
+}
