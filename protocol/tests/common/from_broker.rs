@@ -62,11 +62,20 @@ fn joins() -> Vec<(&'static str, BrokerFrame)> {
         Joined { role: Role::Spectator, routes: 0, types: Vec::new(), properties: BTreeMap::new(), ..player.clone() };
     let late =
         Joined { room: RoomNo(u32::MAX), player: PlayerId(70_000), seq: Seq(MAX_UINT), index: 9, ..player.clone() };
+    let relay = Joined {
+        kind: "relay".into(),
+        routes: 0,
+        types: ["set", "joined", "left", "chat"].map(String::from).to_vec(),
+        properties: BTreeMap::new(),
+        ..player.clone()
+    };
+    let kept = json!({"members": {"1": "Zoë", "2": "Ann"}, "values": {"flag": {"x": 1}, "round": 3}});
     let view = || payload(json!({"players": {"1": [0.5, 0.25]}}));
     vec![
         ("joined", BrokerFrame::Joined { id: 1, joined: player, view: view() }),
         ("joined_spectator", BrokerFrame::Joined { id: MAX_UINT, joined: bare, view: NIL }),
         ("joined_late", BrokerFrame::Joined { id: 70_000, joined: late, view: view() }),
+        ("joined_relay", BrokerFrame::Joined { id: 1, joined: relay, view: payload(kept) }),
     ]
 }
 
