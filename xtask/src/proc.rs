@@ -44,25 +44,28 @@ pub(crate) fn find_program(name: &str) -> Option<PathBuf> {
 
 /// Says what is run, in the form in which it could be typed.
 pub(crate) fn announce(command: &Command) {
-    let program = Path::new(command.get_program());
-    // Cargo and binaries come with their whole path, which says little.
-    let name = program.file_name().unwrap_or(program.as_os_str());
-    let words = std::iter::once(name).chain(command.get_args());
-    let words: Vec<_> = words.map(|word| word.to_string_lossy()).collect();
+    let words = command.get_args().map(|word| word.to_string_lossy().into_owned());
+    let words: Vec<_> = std::iter::once(name(command)).chain(words).collect();
     println!("+ {}", words.join(" "));
+}
+
+/// The program without its path: Cargo and our binaries come with a long one, which says little.
+fn name(command: &Command) -> String {
+    let program = Path::new(command.get_program());
+    program.file_name().unwrap_or(program.as_os_str()).to_string_lossy().into_owned()
 }
 
 /// Runs a program to its end, its output going where ours goes.
 pub(crate) fn run(command: &mut Command) -> Result<(), Failure> {
     announce(command);
-    let name = command.get_program().to_string_lossy().into_owned();
+    let name = name(command);
     let status = command.status().map_err(|error| format!("cannot start {name}: {error}"))?;
     if status.success() { Ok(()) } else { Err(format!("{name} ended with {status}").into()) }
 }
 
 /// What a program prints.
 pub(crate) fn output_of(command: &mut Command) -> Result<String, Failure> {
-    let name = command.get_program().to_string_lossy().into_owned();
+    let name = name(command);
     let output = command.stderr(Stdio::inherit()).output();
     let output = output.map_err(|error| format!("cannot start {name}: {error}"))?;
     if !output.status.success() {
@@ -96,7 +99,7 @@ impl Server {
     /// Starts a program that prints `listening on HOST:PORT` first, and waits for that line.
     pub(crate) fn start(command: &mut Command) -> Result<Self, Failure> {
         announce(command);
-        let name = command.get_program().to_string_lossy().into_owned();
+        let name = name(command);
         let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn();
         let child = child.map_err(|error| format!("cannot start {name}: {error}"))?;
         // The guard exists before anything can fail, so that no server is left behind.
