@@ -1,4 +1,11 @@
-//! A client for Parlor rooms.
+#![doc = include_str!("../README.md")]
+//!
+//! # Inside
+//!
+//! A task of its own (`actor`) owns the socket: a loop that reads and a loop that writes, side by side. What it shares with the
+//! handles is one locked `link`: frames to write, callers who wait. `inbox` takes each frame from the broker to a room's
+//! bounded `queue`, to a caller or to the `lifecycle`; `member` is one membership. Nothing else does I/O but `socket`, which
+//! begins a session. An automatic reconnect has its place between `socket` and `actor`, and in [`LifecycleEvent`].
 
 mod actor;
 mod clock;

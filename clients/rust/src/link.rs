@@ -25,6 +25,9 @@ use crate::silence::Silence;
 /// What a waiting frame costs beyond its bytes, so that many tiny frames are bounded too.
 const FRAME_OVERHEAD: usize = 32;
 
+/// Waiting frames for which an emptied queue keeps room.
+const KEPT: usize = 1024;
+
 /// Everything that handles and the connection's task share.
 #[derive(Debug)]
 pub(crate) struct Shared {
@@ -153,8 +156,8 @@ impl Shared {
         let mut link = self.link.lock();
         let message = link.frames.pop_front()?;
         link.bytes -= cost(&message);
-        if link.frames.is_empty() && link.bytes == 0 && link.frames.capacity() > 1024 {
-            link.frames.shrink_to(1024);
+        if link.frames.is_empty() && link.frames.capacity() > KEPT {
+            link.frames.shrink_to(KEPT);
         }
         Some(message)
     }

@@ -1,4 +1,5 @@
 //! Beginning and ending, the clock, and what a bad broker or a slow application does.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 mod fake;
 

@@ -1,4 +1,5 @@
 //! Requests: how they are answered, and what is known when they are not.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 mod fake;
 

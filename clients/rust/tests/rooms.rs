@@ -1,4 +1,5 @@
 //! Joining, sending, events and leaving.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 mod fake;
 

@@ -1,4 +1,5 @@
 //! A broker that says what a test tells it to: real frames over a real WebSocket, on a stream in memory.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
 #![allow(dead_code, unreachable_pub, reason = "each test file uses its own part")]
 
 use std::collections::BTreeMap;
