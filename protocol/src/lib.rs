@@ -10,6 +10,7 @@ pub mod frame;
 pub mod id;
 pub mod limits;
 pub mod msgpack;
+pub mod policy;
 pub mod room;
 
 pub use code::{CloseCode, ErrorCode};
@@ -17,3 +18,4 @@ pub use codec::Codec;
 pub use failure::Failure;
 pub use frame::{BrokerFrame, ClientFrame, FrameError};
 pub use id::{Place, PlayerId, RoomId, RoomNo, Seq};
+pub use policy::Policy;

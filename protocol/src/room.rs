@@ -58,6 +58,16 @@ pub enum Cause {
         /// MessagePack.
         payload: Bytes,
     },
+    /// A member begins or ceases to follow a topic that clients may choose. The handler does not see this; it is an input
+    /// because it changes who gets what is published later.
+    Follow {
+        /// Who.
+        player: PlayerId,
+        /// Which.
+        topic: Topic,
+        /// Whether from now on it follows.
+        follows: bool,
+    },
     /// The room's clock ticked.
     Tick {
         /// Ticks so far, this one included.

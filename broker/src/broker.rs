@@ -1,0 +1,142 @@
+//! The broker as a whole: puts its parts together, starts them, and ends them in order.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::routing::get;
+use parlor_protocol::CloseCode;
+use parlor_protocol::room::CloseWhy;
+use tokio::io::DuplexStream;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tracing::info;
+
+use crate::config::Config;
+use crate::engine::embedded::Embedded;
+use crate::host::relay;
+use crate::listener::{self, Listener};
+use crate::lobby::Lobby;
+use crate::room::{Kind, Registry};
+use crate::session::{Sessions, Socket};
+use crate::shard::Shards;
+use crate::telemetry::Metrics;
+
+/// How long sessions get to be told that the broker ends, once the rooms have.
+const GOODBYE: Duration = Duration::from_millis(1_500);
+/// Bytes that a pipe in memory holds in each direction.
+const PIPE: usize = 64 << 10;
+
+/// A broker that runs. Dropping it ends everything at once; [`shutdown`](Self::shutdown) does it gently.
+pub struct Broker {
+    addr: SocketAddr,
+    accept: JoinHandle<()>,
+    listener: Listener,
+    registry: Arc<Registry>,
+    sessions: Arc<Sessions>,
+    shards: Arc<Shards>,
+    metrics: Metrics,
+}
+
+/// Why a broker did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The address is in use, or not this machine's.
+    #[error("cannot listen on {0}: {1}")]
+    Listen(SocketAddr, std::io::Error),
+    /// No threads.
+    #[error("cannot start threads: {0}")]
+    Threads(std::io::Error),
+    /// Two room kinds have one name.
+    #[error("two room kinds are called `{0}`")]
+    DuplicateKind(String),
+}
+
+impl Broker {
+    /// Starts a broker with these kinds and those relay kinds that the configuration names. `pages` are the game's own routes;
+    /// the broker's win where both have one.
+    ///
+    /// # Errors
+    /// [`StartError`], in one line.
+    pub async fn start(config: &Config, mut kinds: Vec<Kind>, pages: Router) -> Result<Self, StartError> {
+        kinds.extend(config.relay.iter().map(|relay| relay::kind(&relay.kind, relay.policy.clone())));
+        distinct(&kinds)?;
+        let metrics = Metrics::default();
+        let shards = Arc::new(Shards::start(config.shards).map_err(StartError::Threads)?);
+        let engine = Arc::new(Embedded::default());
+        let (limits, counted) = (config.limits.clone(), metrics.clone());
+        let registry = Arc::new(Registry::new(kinds, engine, shards.clone(), counted, limits));
+        let sessions = Arc::new(Sessions::new(registry.clone(), shards.clone()));
+        let websocket = Router::new().route("/ws", get(listener::upgrade)).with_state(sessions.clone());
+        let lobby = Lobby::new(registry.clone(), config.server_key.as_deref()).router();
+        let router = lobby.merge(websocket).fallback_service(pages);
+        let listener = Listener::new(router, &config.limits, metrics.clone());
+        let refused = |error| StartError::Listen(config.listen, error);
+        let socket = TcpListener::bind(config.listen).await.map_err(refused)?;
+        let addr = socket.local_addr().map_err(refused)?;
+        let accept = tokio::spawn(listener.clone().run(socket));
+        info!(%addr, "listening");
+        Ok(Self { addr, accept, listener, registry, sessions, shards, metrics })
+    }
+
+    /// Where it listens.
+    pub fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+
+    /// What it counts.
+    pub fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
+    /// Its rooms.
+    pub fn registry(&self) -> &Arc<Registry> {
+        &self.registry
+    }
+
+    /// Tasks that rooms and sessions have running.
+    pub fn tasks(&self) -> usize {
+        self.shards.tasks()
+    }
+
+    /// A connection without a network, for bots and tests: the other end of the pipe speaks HTTP and WebSocket as usual.
+    pub fn connect(&self) -> DuplexStream {
+        let (ours, theirs) = tokio::io::duplex(PIPE);
+        self.listener.serve(Socket::Memory(ours));
+        theirs
+    }
+
+    /// Ends in order: no new sessions, rooms close with their grace, sessions are told, and all is gone within ten seconds.
+    pub async fn shutdown(self) {
+        info!(rooms = self.registry.len(), "shutting down");
+        self.accept.abort();
+        self.sessions.refuse_new();
+        self.registry.close_all(CloseWhy::ShuttingDown);
+        let drain = Duration::from_millis(self.registry.limits().drain_ms);
+        let drained = tokio::time::timeout(drain, self.registry.empty()).await.is_ok();
+        self.sessions.close_all(CloseCode::ShuttingDown);
+        let told = tokio::time::timeout(GOODBYE, self.sessions.empty()).await.is_ok();
+        info!(rooms_closed = drained, sessions_closed = told, "stopped");
+    }
+}
+
+impl Drop for Broker {
+    fn drop(&mut self) {
+        self.accept.abort();
+    }
+}
+
+impl std::fmt::Debug for Broker {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Broker").field("addr", &self.addr).field("registry", &self.registry).finish_non_exhaustive()
+    }
+}
+
+fn distinct(kinds: &[Kind]) -> Result<(), StartError> {
+    let mut names = std::collections::HashSet::new();
+    match kinds.iter().find(|kind| !names.insert(&kind.name)) {
+        Some(kind) => Err(StartError::DuplicateKind(kind.name.to_string())),
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,139 @@
+//! What an operator may set, and the one table of defaults of the broker itself (a room kind's are in its policy).
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use parlor_protocol::Policy;
+use serde::Deserialize;
+
+/// The broker's configuration. Every key may stand in the TOML file.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Address and port for WebSocket, REST and pages. Default 127.0.0.1:7373; port 0 takes any free one.
+    pub listen: SocketAddr,
+    /// The key that REST calls which change something must carry as `Authorization: Bearer …`. Default none: they are refused.
+    pub server_key: Option<String>,
+    /// Threads that run rooms and their connections. Default 0: one per core.
+    pub shards: usize,
+    /// Bounds on what a peer may cost.
+    pub limits: Limits,
+    /// Relay rooms to offer, kinds without a handler.
+    pub relay: Vec<RelayConfig>,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 7373),
+            server_key: None,
+            shards: 0,
+            limits: Limits::default(),
+            relay: Vec::new(),
+        }
+    }
+}
+
+/// A relay kind: its name and its policy.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+pub struct RelayConfig {
+    /// What clients ask for.
+    pub kind: String,
+    /// How its rooms behave.
+    #[serde(flatten)]
+    pub policy: Policy,
+}
+
+/// Bounds on what a peer may cost. The unit is in the name, or it is a count.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Limits {
+    /// Largest frame taken from a client. Four times as much is still read and refused; beyond that the connection ends.
+    pub max_frame_bytes: usize,
+    /// Time for the HTTP request head of a new connection.
+    pub header_timeout_ms: u64,
+    /// Time from the upgrade to the first frame.
+    pub hello_timeout_ms: u64,
+    /// Silence after which the broker pings.
+    pub ping_after_ms: u64,
+    /// Silence after which a connection counts as dead.
+    pub idle_timeout_ms: u64,
+    /// How long a connection may take nothing while something is owed to it.
+    pub write_deadline_ms: u64,
+    /// Frames that may wait for a connection.
+    pub outbox_frames: usize,
+    /// Bytes that may wait for a connection.
+    pub outbox_bytes: usize,
+    /// Malformed frames after which a connection ends.
+    pub bad_frames: u32,
+    /// Connections at a time.
+    pub connections: usize,
+    /// Rooms at a time.
+    pub rooms: usize,
+    /// Rooms that one session may be in.
+    pub rooms_per_session: usize,
+    /// Members beyond which a room no longer draws connections to its own thread.
+    pub gather_members: u32,
+    /// Time for rooms to end themselves when the broker shuts down.
+    pub drain_ms: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            max_frame_bytes: 16 << 10, // moves and commands are far smaller
+            header_timeout_ms: 5_000,
+            hello_timeout_ms: 5_000,
+            ping_after_ms: 10_000,
+            idle_timeout_ms: 15_000, // the ping and half of its interval to answer
+            write_deadline_ms: 2_000,
+            outbox_frames: 4_096,
+            outbox_bytes: 256 << 10, // a few seconds of a busy room
+            bad_frames: 32,
+            connections: 10_000,
+            rooms: 100_000,
+            rooms_per_session: 16,
+            gather_members: 128, // one thread should not have to write a large crowd alone
+            drain_ms: 8_000,     // leaves two of the ten seconds in which the process must be gone
+        }
+    }
+}
+
+impl Limits {
+    /// Largest message read at all.
+    pub(crate) fn hard_frame_bytes(&self) -> usize {
+        self.max_frame_bytes.saturating_mul(4)
+    }
+
+    /// The write deadline as a duration.
+    pub(crate) fn write_deadline(&self) -> Duration {
+        Duration::from_millis(self.write_deadline_ms)
+    }
+}
+
+/// Why a configuration file cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// It cannot be read.
+    #[error("cannot read config {0}: {1}")]
+    Unreadable(PathBuf, std::io::Error),
+    /// It is not what is expected; the text names the line and column.
+    #[error("config {0}: {1}")]
+    Invalid(PathBuf, String),
+}
+
+impl Config {
+    /// Reads a TOML file.
+    ///
+    /// # Errors
+    /// [`ConfigError`], in one line.
+    pub fn read(path: &Path) -> Result<Self, ConfigError> {
+        let text = std::fs::read_to_string(path).map_err(|error| ConfigError::Unreadable(path.to_owned(), error))?;
+        toml::from_str(&text).map_err(|error: toml::de::Error| {
+            let line = error.span().map(|span| text[..span.start].lines().count().max(1));
+            let place = line.map(|line| format!("line {line}: ")).unwrap_or_default();
+            ConfigError::Invalid(path.to_owned(), format!("{place}{}", error.message().replace('\n', " ")))
+        })
+    }
+}

@@ -1,0 +1,57 @@
+//! The one place that turns failures into HTTP: problem details (RFC 9457) with our stable code.
+
+use axum::Json;
+use axum::http::StatusCode;
+use axum::http::header::{CONTENT_TYPE, HeaderValue};
+use axum::response::{IntoResponse, Response};
+use parlor_protocol::{ErrorCode, Failure};
+use serde::Serialize;
+
+/// A failure on its way to a REST caller.
+#[derive(Debug)]
+pub(crate) struct Problem(pub(crate) Failure);
+
+#[derive(Serialize)]
+struct Body {
+    title: &'static str,
+    status: u16,
+    detail: String,
+    code: String,
+    retryable: bool,
+    #[serde(skip_serializing_if = "serde_json::Map::is_empty")]
+    params: serde_json::Map<String, serde_json::Value>,
+}
+
+impl<F: Into<Failure>> From<F> for Problem {
+    fn from(failure: F) -> Self {
+        Self(failure.into())
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let Failure { code, text, retryable, params, .. } = self.0;
+        let status = status(&code);
+        let params = params.into_iter().map(|(name, value)| (name.into_owned(), value)).collect();
+        let title = status.canonical_reason().unwrap_or("Error");
+        let body = Body { title, status: status.as_u16(), detail: text.into(), code: code.into(), retryable, params };
+        let mut response = (status, Json(body)).into_response();
+        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        response
+    }
+}
+
+fn status(code: &str) -> StatusCode {
+    match ErrorCode::ALL.iter().find(|known| known.as_str() == code) {
+        Some(ErrorCode::UnknownRoom | ErrorCode::UnknownKind) => StatusCode::NOT_FOUND,
+        Some(ErrorCode::RoomFull | ErrorCode::RoomClosed | ErrorCode::RoomLocked) => StatusCode::CONFLICT,
+        Some(ErrorCode::QueueFull | ErrorCode::ServerFull | ErrorCode::ShuttingDown) => StatusCode::SERVICE_UNAVAILABLE,
+        Some(ErrorCode::Unauthorized) => StatusCode::UNAUTHORIZED,
+        Some(ErrorCode::BadRequest | ErrorCode::UnknownType) => StatusCode::BAD_REQUEST,
+        Some(ErrorCode::Internal | ErrorCode::HandlerFailed | ErrorCode::HandlerPanicked | ErrorCode::RoomFailed) => {
+            StatusCode::INTERNAL_SERVER_ERROR
+        }
+        // What is left is about what was asked: a payload, or the game's own refusal.
+        _ => StatusCode::UNPROCESSABLE_ENTITY,
+    }
+}

@@ -1,0 +1,166 @@
+//! `/v1/rooms`.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use axum::Json;
+use axum::body::Bytes;
+use axum::extract::{Path, Query, State};
+use axum::http::header::{AUTHORIZATION, LOCATION};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use parlor_protocol::codec::{NIL, to_payload};
+use parlor_protocol::room::CloseWhy;
+use parlor_protocol::{ErrorCode, Failure, RoomId};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use subtle::ConstantTimeEq;
+
+use super::Lobby;
+use super::error::Problem;
+use crate::room::{CreateRoom, PushError, RoomHandle, RoomInfo};
+
+/// Rooms that one listing shows unless it asks for fewer.
+const MAX_LISTED: usize = 100;
+
+#[derive(Serialize)]
+pub(super) struct Listed {
+    rooms: Vec<RoomInfo>,
+    /// How many match in all.
+    total: usize,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Create {
+    kind: String,
+    #[serde(default)]
+    id: Option<RoomId>,
+    #[serde(default)]
+    options: Value,
+    #[serde(default)]
+    properties: BTreeMap<String, Value>,
+    #[serde(default)]
+    private: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Event {
+    event: String,
+    #[serde(default)]
+    payload: Value,
+}
+
+/// `GET /v1/rooms?kind=arena&free=1&prop.map=dust&limit=20`.
+pub(super) async fn list(
+    State(lobby): State<Lobby>,
+    Query(query): Query<HashMap<String, String>>,
+) -> Result<Json<Listed>, Problem> {
+    let number = |name: &str| match query.get(name) {
+        Some(text) => text.parse::<u32>().map(Some).map_err(|_| bad(format!("`{name}` is not a number"))),
+        None => Ok(None),
+    };
+    let (free, limit) = (number("free")?, number("limit")?);
+    let known = |key: &String| matches!(key.as_str(), "kind" | "free" | "limit") || key.starts_with("prop.");
+    if let Some(unknown) = query.keys().find(|key| !known(key)) {
+        return Err(bad(format!("unknown parameter `{unknown}`: kind, free, limit and prop.NAME are known")).into());
+    }
+    let mut rooms = lobby.registry.list();
+    rooms.retain(|room| {
+        query.get("kind").is_none_or(|kind| *kind == room.kind)
+            && free.is_none_or(|free| room.free >= free)
+            && query
+                .iter()
+                .all(|(key, wanted)| key.strip_prefix("prop.").is_none_or(|name| matches(room, name, wanted)))
+    });
+    let total = rooms.len();
+    rooms.truncate(limit.map_or(MAX_LISTED, |limit| (limit as usize).min(MAX_LISTED)));
+    Ok(Json(Listed { rooms, total }))
+}
+
+/// `POST /v1/rooms`: answers once the room's `open` handler has run.
+pub(super) async fn create(State(lobby): State<Lobby>, headers: HeaderMap, body: Bytes) -> Result<Response, Problem> {
+    authorize(&lobby, &headers)?;
+    let Create { kind, id, options, properties, private } = parse(&body)?;
+    let room = lobby.registry.create(&kind, CreateRoom { options: payload(&options)?, properties, private, id })?;
+    room.opened().await?;
+    let location = format!("/v1/rooms/{}", room.id());
+    Ok((StatusCode::CREATED, [(LOCATION, location)], Json(room.info())).into_response())
+}
+
+/// `GET /v1/rooms/{id}`.
+pub(super) async fn show(State(lobby): State<Lobby>, Path(id): Path<String>) -> Result<Json<RoomInfo>, Problem> {
+    Ok(Json(find(&lobby, &id)?.info()))
+}
+
+/// `DELETE /v1/rooms/{id}`: the room's `close` handler runs, and within its grace the room is gone.
+pub(super) async fn close(
+    State(lobby): State<Lobby>,
+    headers: HeaderMap,
+    Path(id): Path<String>,
+) -> Result<StatusCode, Problem> {
+    authorize(&lobby, &headers)?;
+    find(&lobby, &id)?.close(CloseWhy::Requested);
+    Ok(StatusCode::ACCEPTED)
+}
+
+/// `POST /v1/rooms/{id}/events`: an input like any other, in its turn.
+pub(super) async fn event(
+    State(lobby): State<Lobby>,
+    headers: HeaderMap,
+    Path(id): Path<String>,
+    body: Bytes,
+) -> Result<StatusCode, Problem> {
+    authorize(&lobby, &headers)?;
+    let Event { event, payload: value } = parse(&body)?;
+    let room = find(&lobby, &id)?;
+    if !room.kind().has_event(&event) {
+        let failure = Failure::from(ErrorCode::UnknownType).because("the room has no such event");
+        return Err(failure.with("event", event).into());
+    }
+    room.event(&event, payload(&value)?).map_err(|error| match error {
+        PushError::Full => {
+            lobby.registry.metrics().queue_full.inc();
+            Failure::from(ErrorCode::QueueFull)
+        }
+        PushError::Closed => ErrorCode::RoomClosed.into(),
+    })?;
+    Ok(StatusCode::ACCEPTED)
+}
+
+fn find(lobby: &Lobby, id: &str) -> Result<Arc<RoomHandle>, Failure> {
+    let unknown = || Failure::from(ErrorCode::UnknownRoom).with("room", id);
+    let id = RoomId::parse(id).map_err(|_| unknown())?;
+    lobby.registry.get(&id).ok_or_else(unknown)
+}
+
+fn authorize(lobby: &Lobby, headers: &HeaderMap) -> Result<(), Failure> {
+    let denied = |text| Err(Failure::from(ErrorCode::Unauthorized).because(text));
+    let Some(key) = &lobby.server_key else {
+        return denied("no server key is set: start with --server-key or PARLOR_SERVER_KEY");
+    };
+    let given = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "));
+    let same = given.is_some_and(|given| given.as_bytes().ct_eq(key.as_bytes()).into());
+    if same { Ok(()) } else { denied("this needs `Authorization: Bearer` with the server key") }
+}
+
+fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Failure> {
+    serde_json::from_slice(body).map_err(|error| bad(error.to_string()))
+}
+
+fn payload(value: &Value) -> Result<bytes::Bytes, Failure> {
+    if value.is_null() { Ok(NIL) } else { to_payload(value).map_err(|error| bad(error.to_string())) }
+}
+
+fn matches(room: &RoomInfo, name: &str, wanted: &str) -> bool {
+    room.properties.get(name).is_some_and(|value| match value {
+        Value::String(text) => text == wanted,
+        other => other.to_string() == wanted,
+    })
+}
+
+fn bad(text: String) -> Failure {
+    Failure::from(ErrorCode::BadRequest).because(text)
+}

@@ -1,0 +1,259 @@
+//! The task that owns a room: drains its queue in batches, has each input numbered and handled, logs the batch, and only then
+//! hands the members their frames.
+
+use std::collections::VecDeque;
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use bytes::Bytes;
+use parlor_protocol::room::{CloseWhy, Input, Origin};
+use parlor_protocol::{ErrorCode, Failure};
+use tokio::time::{Instant, Sleep, sleep_until};
+use tracing::{debug, error, info_span, warn};
+
+use super::handle::RoomHandle;
+use super::link::MemberLink;
+use super::queue::{Arrival, JoinArrival};
+use super::registry::Registry;
+use super::state::{Newcomer, RoomState, Shown, WorkStart};
+use crate::engine::Claim;
+use crate::host::{Host, WorkDone};
+
+/// Inputs after which a batch goes out, so that under load nobody waits for the whole queue.
+const BATCH: usize = 256;
+
+/// What a new room begins with.
+pub(crate) struct Opening {
+    pub(crate) options: Bytes,
+    pub(crate) seed: u64,
+    pub(crate) claim: Claim,
+}
+
+/// Runs a room from its opening to its end, and leaves nothing behind, however it ends.
+pub(crate) async fn run(room: Arc<RoomHandle>, registry: Arc<Registry>, opening: Opening) {
+    let _removed = Removed { room: &room, registry: &registry };
+    let mut actor = RoomActor::new(room.clone(), registry.clone(), opening.claim);
+    actor.run(opening.seed, opening.options).await;
+}
+
+/// Takes the room out of the directory and refuses what still waits, even if the actor is dropped half-way.
+struct Removed<'a> {
+    room: &'a Arc<RoomHandle>,
+    registry: &'a Arc<Registry>,
+}
+
+impl Drop for Removed<'_> {
+    fn drop(&mut self) {
+        let mut rest = VecDeque::new();
+        self.room.queue().close(&mut rest);
+        self.room.set_opened(Err(ErrorCode::RoomClosed.into()));
+        self.registry.remove(self.room);
+    }
+}
+
+struct RoomActor {
+    room: Arc<RoomHandle>,
+    registry: Arc<Registry>,
+    state: RoomState<MemberLink>,
+    host: Box<dyn Host>,
+    claim: Claim,
+    started: Instant,
+    arrivals: VecDeque<Arrival>,
+    batch: Vec<Input>,
+    works: Vec<WorkStart>,
+}
+
+impl RoomActor {
+    fn new(room: Arc<RoomHandle>, registry: Arc<Registry>, claim: Claim) -> Self {
+        let kind = room.kind().clone();
+        let host = kind.maker().make(room.id());
+        let now_ms = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis() as u64;
+        let listing = room.listing().lock().clone();
+        let shown = Shown { properties: listing.properties, door: listing.door };
+        Self {
+            state: RoomState::new(room.no(), room.id().clone(), kind, now_ms, shown),
+            room,
+            registry,
+            host,
+            claim,
+            started: Instant::now(),
+            arrivals: VecDeque::new(),
+            batch: Vec::new(),
+            works: Vec::new(),
+        }
+    }
+
+    async fn run(&mut self, seed: u64, options: Bytes) {
+        let span = info_span!("room", id = %self.room.id(), kind = %self.room.kind().name);
+        span.in_scope(|| debug!(epoch = self.claim.epoch, "room opens"));
+        let input = self.state.open(seed, options);
+        self.handle(input).await;
+        self.room.set_opened(self.state.refuses().filter(|_| self.state.ended()).map_or(Ok(()), Err));
+        let mut sleep = pin!(sleep_until(self.started));
+        while !self.state.ended() {
+            self.own_business().await;
+            self.release();
+            if self.state.ended() {
+                break;
+            }
+            if self.arrivals.is_empty() {
+                self.wait(sleep.as_mut()).await;
+            } else {
+                tokio::task::yield_now().await;
+            }
+            self.advance();
+            self.turn().await;
+        }
+        self.finish();
+        span.in_scope(|| debug!("room closed"));
+    }
+
+    /// Waits for an arrival or for the room's own next deadline, whichever comes first.
+    async fn wait(&mut self, mut sleep: Pin<&mut Sleep>) {
+        let deadline = self.state.next_due_us().map(|us| self.started + Duration::from_micros(us));
+        if let Some(deadline) = deadline {
+            sleep.as_mut().reset(deadline);
+        }
+        let (room, arrivals) = (&self.room, &mut self.arrivals);
+        poll_fn(|cx| {
+            if room.queue().poll_drain(cx, arrivals).is_ready() {
+                return Poll::Ready(());
+            }
+            if deadline.is_some() { sleep.as_mut().poll(cx) } else { Poll::Pending }
+        })
+        .await;
+    }
+
+    fn advance(&mut self) {
+        // One clock reading serves the whole batch.
+        self.state.advance(self.started.elapsed().as_micros() as u64);
+    }
+
+    /// Handles a batch of arrivals.
+    async fn turn(&mut self) {
+        for _ in 0..BATCH {
+            let Some(arrival) = self.arrivals.pop_front() else { return };
+            if let Some(input) = self.number(arrival) {
+                self.handle(input).await;
+                self.evict().await;
+            }
+            if self.state.ended() {
+                return;
+            }
+        }
+    }
+
+    /// Those whom the handler sent away leave before the next input.
+    async fn evict(&mut self) {
+        while self.state.next_due_us() == Some(0) {
+            let Some(input) = self.state.due() else { return };
+            self.handle(input).await;
+        }
+    }
+
+    /// Timers, ticks and the end.
+    async fn own_business(&mut self) {
+        while let Some(input) = self.state.due() {
+            self.handle(input).await;
+        }
+    }
+
+    fn number(&mut self, arrival: Arrival) -> Option<Input> {
+        match arrival {
+            Arrival::Message { slot, no, request, name, payload } => {
+                slot.dequeued();
+                self.state.message(Origin { player: slot.player(), no, request }, name, payload)
+            }
+            Arrival::Join(join) => {
+                let JoinArrival { id, account, name, options, link } = *join;
+                let role = link.role();
+                self.state.join(Newcomer { id, account, name, role, options, link })
+            }
+            Arrival::Leave { slot, why } => self.state.leave(slot.player(), why),
+            Arrival::Follow { slot, id, topic, follows } => self.state.follow(slot.player(), id, &topic, follows),
+            Arrival::Event { name, payload } => Some(self.state.event(name, payload)),
+            Arrival::WorkDone { id, name, result } => self.state.work_done(id, name, result),
+            Arrival::Close(why) => {
+                let shutdown = self.registry.limits().drain_ms;
+                let max_grace_ms = if why == CloseWhy::ShuttingDown { shutdown } else { u64::MAX };
+                self.state.close(why, max_grace_ms)
+            }
+        }
+    }
+
+    async fn handle(&mut self, input: Input) {
+        self.host.submit(&input);
+        let outcome = poll_fn(|cx| self.host.poll_outcome(cx)).await;
+        let mut works = self.state.apply(&input, outcome);
+        self.works.append(&mut works);
+        self.batch.push(input);
+    }
+
+    /// Makes the batch safe, and then lets out everything that it caused.
+    fn release(&mut self) {
+        self.claim.log.append(&self.batch);
+        let metrics = self.registry.metrics();
+        metrics.inputs.inc_by(self.batch.len() as u64);
+        self.batch.clear();
+        let mut deliveries = 0;
+        for mut link in self.state.end_batch() {
+            deliveries += link.flush();
+        }
+        for link in self.state.links() {
+            deliveries += link.flush();
+        }
+        metrics.deliveries.inc_by(deliveries);
+        for work in self.works.drain(..) {
+            let done = WorkDone::new(self.room.clone(), work.id, &work.name);
+            self.host.run(&work.name, work.arguments, done);
+        }
+        self.report();
+        if let Some(shown) = self.state.take_shown() {
+            self.registry.update(&self.room, shown.properties, shown.door);
+        }
+    }
+
+    /// Counts, and logs what no client is told.
+    fn report(&mut self) {
+        let (metrics, tally) = (self.registry.metrics(), self.state.take_tally());
+        metrics.outputs.inc_by(tally.outputs);
+        metrics.messages_handled.inc_by(tally.handled);
+        metrics.messages_orphaned.inc_by(tally.orphaned);
+        metrics.handler_faults.inc_by(tally.faults);
+        metrics.handler_panics.inc_by(tally.panics.len() as u64);
+        for code in tally.told {
+            metrics.failure(&code);
+        }
+        let (room, kind) = (self.room.id(), &self.room.kind().name);
+        for text in tally.panics {
+            error!(%room, %kind, panic = text, "handler panicked");
+        }
+        for failure in tally.untold {
+            warn!(%room, %kind, %failure, "handler failed");
+        }
+    }
+
+    /// Answers everything that came too late.
+    fn finish(&mut self) {
+        self.room.queue().close(&mut self.arrivals);
+        let why = self.state.refuses().unwrap_or_else(|| ErrorCode::RoomClosed.into());
+        for arrival in std::mem::take(&mut self.arrivals) {
+            self.turn_away(arrival, &why);
+        }
+        self.release();
+    }
+
+    fn turn_away(&mut self, arrival: Arrival, why: &Failure) {
+        match arrival {
+            Arrival::Join(join) => self.state.turn_away(join.id, join.link, why.clone()),
+            // Its sender has the room's `closed` frame, after which no answer about the room follows.
+            Arrival::Message { .. } => {
+                self.registry.metrics().messages_room_closed.inc();
+            }
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,198 @@
+//! A room as everybody outside it sees it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use bytes::Bytes;
+use parking_lot::Mutex;
+use parlor_protocol::frame::Role;
+use parlor_protocol::room::{CloseWhy, Door, WorkId};
+use parlor_protocol::{Failure, RoomId, RoomNo};
+use serde::Serialize;
+use tokio::sync::SetOnce;
+
+use super::kind::Kind;
+use super::queue::{Arrival, PushError, RoomQueue};
+use crate::shard::ShardNo;
+
+/// Names a room and reaches its queue.
+#[derive(Debug)]
+pub struct RoomHandle {
+    no: RoomNo,
+    id: RoomId,
+    kind: Arc<Kind>,
+    shard: ShardNo,
+    queue: RoomQueue,
+    listing: Mutex<Listing>,
+    players: AtomicU32,
+    spectators: AtomicU32,
+    opened: SetOnce<Result<(), Failure>>,
+}
+
+/// What the lobby knows of a room beside its members.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Listing {
+    /// Searchable facts.
+    pub properties: BTreeMap<String, serde_json::Value>,
+    /// Whether newcomers may come in.
+    pub door: Door,
+    /// Whether only those who know the id find it.
+    pub private: bool,
+}
+
+/// A room as the lobby shows it.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct RoomInfo {
+    /// Its public name.
+    pub id: RoomId,
+    /// Its kind.
+    pub kind: String,
+    /// Players in it or on their way in.
+    pub players: u32,
+    /// Seats for players.
+    pub max_players: u32,
+    /// Seats that are free.
+    pub free: u32,
+    /// Spectators in it or on their way in.
+    pub spectators: u32,
+    /// Places for spectators.
+    pub max_spectators: u32,
+    /// Whether newcomers may not come in.
+    pub locked: bool,
+    /// Whether only those who know the id find it.
+    pub private: bool,
+    /// Searchable facts.
+    pub properties: BTreeMap<String, serde_json::Value>,
+}
+
+impl RoomHandle {
+    pub(crate) fn new(no: RoomNo, id: RoomId, kind: Arc<Kind>, shard: ShardNo, listing: Listing) -> Self {
+        let queue = RoomQueue::new(&kind.policy);
+        Self {
+            no,
+            id,
+            shard,
+            queue,
+            listing: Mutex::new(listing),
+            players: AtomicU32::new(0),
+            spectators: AtomicU32::new(0),
+            opened: SetOnce::new(),
+            kind,
+        }
+    }
+
+    /// Its number on the wire.
+    pub fn no(&self) -> RoomNo {
+        self.no
+    }
+
+    /// Its public name.
+    pub fn id(&self) -> &RoomId {
+        &self.id
+    }
+
+    /// Its kind.
+    pub fn kind(&self) -> &Arc<Kind> {
+        &self.kind
+    }
+
+    /// The thread that it lives on.
+    pub fn shard(&self) -> ShardNo {
+        self.shard
+    }
+
+    /// Members and those on their way in.
+    pub fn members(&self) -> u32 {
+        self.players.load(Ordering::Relaxed) + self.spectators.load(Ordering::Relaxed)
+    }
+
+    /// What the lobby shows.
+    pub fn info(&self) -> RoomInfo {
+        let listing = self.listing.lock().clone();
+        let players = self.players.load(Ordering::Relaxed);
+        RoomInfo {
+            id: self.id.clone(),
+            kind: self.kind.name.to_string(),
+            players,
+            max_players: self.kind.policy.max_players,
+            free: self.kind.policy.max_players.saturating_sub(players),
+            spectators: self.spectators.load(Ordering::Relaxed),
+            max_spectators: self.kind.policy.max_spectators,
+            locked: listing.door == Door::Locked,
+            private: listing.private,
+            properties: listing.properties,
+        }
+    }
+
+    /// Waits until the room's `open` handler has run.
+    ///
+    /// # Errors
+    /// What the handler refused with; there is then no room.
+    pub async fn opened(&self) -> Result<(), Failure> {
+        self.opened.wait().await.clone()
+    }
+
+    /// Puts something into the room's queue.
+    ///
+    /// # Errors
+    /// When the queue is full or the room has closed.
+    pub fn push(&self, arrival: Arrival) -> Result<(), PushError> {
+        self.queue.push(arrival)
+    }
+
+    /// Raises an event from the server side.
+    ///
+    /// # Errors
+    /// When the queue is full or the room has closed.
+    pub fn event(&self, name: &str, payload: Bytes) -> Result<(), PushError> {
+        self.push(Arrival::Event { name: name.into(), payload })
+    }
+
+    /// Asks the room to close. One that has closed is left alone.
+    pub fn close(&self, why: CloseWhy) {
+        let _ = self.push(Arrival::Close(why));
+    }
+
+    /// A result for a room that has closed is of use to nobody.
+    pub(crate) fn work_done(&self, id: WorkId, name: String, result: Result<Bytes, Failure>) {
+        let _ = self.push(Arrival::WorkDone { id, name, result });
+    }
+
+    pub(crate) fn queue(&self) -> &RoomQueue {
+        &self.queue
+    }
+
+    pub(crate) fn set_opened(&self, result: Result<(), Failure>) {
+        // Set once: by the first input, or by an end that came before it.
+        let _ = self.opened.set(result);
+    }
+
+    pub(crate) fn listing(&self) -> &Mutex<Listing> {
+        &self.listing
+    }
+
+    /// Takes a seat if there is one.
+    pub(crate) fn try_seat(&self, role: Role) -> bool {
+        let (taken, max) = self.seats(role);
+        taken.fetch_update(Ordering::AcqRel, Ordering::Acquire, |n| (n < max).then_some(n + 1)).is_ok()
+    }
+
+    pub(crate) fn unseat(&self, role: Role) {
+        self.seats(role).0.fetch_sub(1, Ordering::AcqRel);
+    }
+
+    /// Whether `find_or_create` may offer the room to a player.
+    pub(crate) fn joinable(&self) -> bool {
+        let listing = self.listing.lock();
+        let (taken, max) = self.seats(Role::Player);
+        !listing.private && listing.door == Door::Open && taken.load(Ordering::Acquire) < max
+    }
+
+    fn seats(&self, role: Role) -> (&AtomicU32, u32) {
+        match role {
+            Role::Player => (&self.players, self.kind.policy.max_players),
+            Role::Spectator => (&self.spectators, self.kind.policy.max_spectators),
+        }
+    }
+}

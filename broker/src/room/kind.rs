@@ -1,0 +1,88 @@
+//! A kind of room as the broker knows it.
+
+use std::collections::HashSet;
+use std::fmt;
+use std::sync::Arc;
+
+use parlor_protocol::frame::TypeRef;
+use parlor_protocol::{ErrorCode, Policy};
+
+use crate::host::HostMaker;
+
+/// What rooms of one kind have in common.
+pub struct Kind {
+    /// What clients ask for.
+    pub name: Arc<str>,
+    /// How its rooms behave.
+    pub policy: Policy,
+    routes: Vec<Arc<str>>,
+    events: HashSet<Arc<str>>,
+    open: OpenTypes,
+    maker: Box<dyn HostMaker>,
+}
+
+/// Which message types clients may send.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OpenTypes {
+    /// Those that the kind lists.
+    Listed,
+    /// Any: the relay's way.
+    Any,
+}
+
+impl Kind {
+    /// A kind whose handler takes `routes` from clients and `events` from the server side.
+    pub fn new(name: &str, policy: Policy, routes: &[&str], events: &[&str], maker: Box<dyn HostMaker>) -> Self {
+        Self {
+            name: name.into(),
+            policy,
+            routes: routes.iter().map(|route| Arc::from(*route)).collect(),
+            events: events.iter().map(|event| Arc::from(*event)).collect(),
+            open: OpenTypes::Listed,
+            maker,
+        }
+    }
+
+    /// A kind that takes any message type from clients.
+    pub(crate) fn open(name: &str, policy: Policy, maker: Box<dyn HostMaker>) -> Self {
+        Self { open: OpenTypes::Any, ..Self::new(name, policy, &[], &[], maker) }
+    }
+
+    /// The message types that may be sent by number.
+    pub fn routes(&self) -> &[Arc<str>] {
+        &self.routes
+    }
+
+    /// Whether the server side may raise this event.
+    pub fn has_event(&self, name: &str) -> bool {
+        self.events.contains(name)
+    }
+
+    pub(crate) fn maker(&self) -> &dyn HostMaker {
+        self.maker.as_ref()
+    }
+
+    /// The message type that a client means.
+    ///
+    /// # Errors
+    /// [`ErrorCode::EventOnly`] for what only the server side may say, [`ErrorCode::UnknownType`] for what nobody may.
+    pub fn resolve(&self, type_: &TypeRef) -> Result<Arc<str>, ErrorCode> {
+        let known = match type_ {
+            TypeRef::Number(number) => self.routes.get(*number as usize),
+            // A handful of names: a scan is as fast as a hash.
+            TypeRef::Name(name) => self.routes.iter().find(|route| ***route == **name),
+        };
+        match (known, type_) {
+            (Some(route), _) => Ok(route.clone()),
+            (None, TypeRef::Name(name)) if self.open == OpenTypes::Any => Ok(name.as_str().into()),
+            (None, TypeRef::Name(name)) if self.has_event(name) => Err(ErrorCode::EventOnly),
+            _ => Err(ErrorCode::UnknownType),
+        }
+    }
+}
+
+impl fmt::Debug for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Kind").field("name", &self.name).field("routes", &self.routes).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,123 @@
+//! The two ends of a membership: what the session holds, and what the room holds.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
+
+use bytes::Bytes;
+use parlor_protocol::frame::Role;
+use parlor_protocol::{Codec, PlayerId};
+
+use super::registry::Seat;
+use crate::outbox::{Outbox, Pushed};
+use crate::room::state::Link;
+use crate::wire::SharedFrame;
+
+/// A membership as both ends see it.
+#[derive(Debug, Default)]
+pub struct MemberSlot {
+    status: AtomicU8,
+    player: AtomicU32,
+    waiting: AtomicU32,
+}
+
+/// How far a membership is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Membership {
+    /// The room has not answered yet.
+    Joining,
+    /// It holds.
+    In,
+    /// It is over, or never was.
+    Over,
+}
+
+impl MemberSlot {
+    /// How far it is.
+    pub fn status(&self) -> Membership {
+        match self.status.load(Ordering::Acquire) {
+            0 => Membership::Joining,
+            1 => Membership::In,
+            _ => Membership::Over,
+        }
+    }
+
+    /// The member's number, once it is in.
+    pub fn player(&self) -> PlayerId {
+        PlayerId(self.player.load(Ordering::Acquire))
+    }
+
+    /// Counts a message into the room queue, unless this member has `max` there already.
+    pub(crate) fn try_enqueue(&self, max: u32) -> bool {
+        let took = |n| (n < max).then_some(n + 1);
+        self.waiting.fetch_update(Ordering::AcqRel, Ordering::Acquire, took).is_ok()
+    }
+
+    /// Counts a message out of the room queue.
+    pub(crate) fn dequeued(&self) {
+        self.waiting.fetch_sub(1, Ordering::AcqRel);
+    }
+
+    /// Ends the membership.
+    pub(crate) fn end(&self) {
+        self.status.store(2, Ordering::Release);
+    }
+
+    fn seated(&self, player: PlayerId) {
+        self.player.store(player.0, Ordering::Release);
+        self.status.store(1, Ordering::Release);
+    }
+}
+
+/// The room's end: where a member's frames go, and the seat it holds. Dropping it ends the membership and frees the seat.
+#[derive(Debug)]
+pub(crate) struct MemberLink {
+    slot: Arc<MemberSlot>,
+    outbox: Arc<Outbox>,
+    pending: Vec<Bytes>,
+    seat: Seat,
+}
+
+impl MemberLink {
+    pub(crate) fn new(slot: Arc<MemberSlot>, outbox: Arc<Outbox>, seat: Seat) -> Self {
+        Self { slot, outbox, pending: Vec::new(), seat }
+    }
+
+    /// Hands the batch over; returns how many frames that were.
+    pub(crate) fn flush(&mut self) -> u64 {
+        if self.pending.is_empty() {
+            return 0;
+        }
+        let count = self.pending.len() as u64;
+        // Overflow and closing both end the session, which then leaves the room by itself.
+        match self.outbox.push_all(&mut self.pending) {
+            Pushed::Queued => count,
+            Pushed::Overflow | Pushed::Closing => 0,
+        }
+    }
+
+    /// Whose kind of seat it holds.
+    pub(crate) fn role(&self) -> Role {
+        self.seat.role()
+    }
+
+    fn codec(&self) -> Codec {
+        self.outbox.codec()
+    }
+}
+
+impl Link for MemberLink {
+    fn seated(&mut self, player: PlayerId) {
+        self.slot.seated(player);
+    }
+
+    fn deliver(&mut self, frame: &SharedFrame) {
+        self.pending.push(frame.bytes(self.codec()));
+    }
+}
+
+impl Drop for MemberLink {
+    fn drop(&mut self) {
+        self.flush();
+        self.slot.end();
+    }
+}

@@ -1,0 +1,19 @@
+//! Rooms: the ordered queue, the state that numbers and fans out, the actor that drives it, and the directory of them all.
+
+mod actor;
+mod handle;
+mod kind;
+mod link;
+mod members;
+mod queue;
+mod registry;
+pub mod state;
+mod timers;
+mod types;
+
+pub use handle::{Listing, RoomHandle, RoomInfo};
+pub use kind::{Kind, OpenTypes};
+pub(crate) use link::MemberLink;
+pub use link::{MemberSlot, Membership};
+pub use queue::{Arrival, JoinArrival, PushError, RoomQueue};
+pub use registry::{CreateRoom, Registry, Seat};

@@ -1,0 +1,220 @@
+//! The room queue: everything that may change a room, in the order in which it came.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+
+use bytes::Bytes;
+use parking_lot::Mutex;
+use parlor_protocol::room::{CloseWhy, Leave, WorkId};
+use parlor_protocol::{Failure, Policy};
+
+use super::link::{MemberLink, MemberSlot};
+
+/// What arrives at a room, not yet numbered.
+#[derive(Debug)]
+pub enum Arrival {
+    /// Somebody wants in.
+    Join(Box<JoinArrival>),
+    /// A member is gone or wants to go.
+    Leave {
+        /// Who.
+        slot: Arc<MemberSlot>,
+        /// Why.
+        why: Leave,
+    },
+    /// A member says something.
+    Message {
+        /// Who.
+        slot: Arc<MemberSlot>,
+        /// Its number of the message.
+        no: u64,
+        /// The id to answer to.
+        request: Option<u64>,
+        /// The message's type.
+        name: Arc<str>,
+        /// MessagePack.
+        payload: Bytes,
+    },
+    /// A member begins or ceases to follow a topic.
+    Follow {
+        /// Who.
+        slot: Arc<MemberSlot>,
+        /// The id to answer to.
+        id: u64,
+        /// The topic.
+        topic: String,
+        /// Whether from now on it follows.
+        follows: bool,
+    },
+    /// The server side says something.
+    Event {
+        /// The event's type.
+        name: Arc<str>,
+        /// MessagePack.
+        payload: Bytes,
+    },
+    /// Outside work has ended.
+    WorkDone {
+        /// Which.
+        id: WorkId,
+        /// The work function.
+        name: String,
+        /// What came of it.
+        result: Result<Bytes, Failure>,
+    },
+    /// The room is to be closed.
+    Close(CloseWhy),
+}
+
+/// Who wants in, and how it is reached.
+#[derive(Debug)]
+pub struct JoinArrival {
+    /// The client's id of the join.
+    pub id: u64,
+    /// Its account.
+    pub account: String,
+    /// The name that others may see.
+    pub name: String,
+    /// What it says to the handler.
+    pub options: Bytes,
+    pub(crate) link: MemberLink,
+}
+
+/// Why an arrival was not taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PushError {
+    /// The queue is at its bound.
+    Full,
+    /// The room has closed.
+    Closed,
+}
+
+/// Joins, client messages and server events are refused when the queue is full. Everything else is bounded by what it
+/// belongs to (one leave a member, one result a piece of work, and so on) and always finds room.
+#[derive(Debug)]
+pub struct RoomQueue {
+    max_len: usize,
+    max_bytes: usize,
+    inner: Mutex<Inner>,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    items: VecDeque<Arrival>,
+    refusable: usize,
+    bytes: usize,
+    closed: bool,
+    waker: Option<Waker>,
+}
+
+impl RoomQueue {
+    pub(crate) fn new(policy: &Policy) -> Self {
+        let max_bytes = usize::try_from(policy.queue_bytes).unwrap_or(usize::MAX);
+        Self { max_len: policy.queue_len as usize, max_bytes, inner: Mutex::default() }
+    }
+
+    /// Adds an arrival.
+    ///
+    /// # Errors
+    /// [`PushError`]; the arrival is then dropped.
+    pub fn push(&self, arrival: Arrival) -> Result<(), PushError> {
+        let weight = weight(&arrival);
+        let mut inner = self.inner.lock();
+        inner.admit(weight, self.max_len, self.max_bytes)?;
+        inner.items.push_back(arrival);
+        let waker = inner.waker.take();
+        drop(inner);
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+        Ok(())
+    }
+
+    /// Takes everything that waits; registers for waking when nothing does.
+    pub(crate) fn poll_drain(&self, cx: &mut Context<'_>, into: &mut VecDeque<Arrival>) -> Poll<()> {
+        let mut inner = self.inner.lock();
+        if inner.items.is_empty() {
+            inner.waker = Some(cx.waker().clone());
+            return Poll::Pending;
+        }
+        inner.take(into);
+        Poll::Ready(())
+    }
+
+    /// Refuses everything from now on, and takes what still waits.
+    pub(crate) fn close(&self, into: &mut VecDeque<Arrival>) {
+        let mut inner = self.inner.lock();
+        inner.closed = true;
+        inner.take(into);
+    }
+}
+
+impl Inner {
+    /// The full-policy.
+    fn admit(&mut self, weight: Option<usize>, max_len: usize, max_bytes: usize) -> Result<(), PushError> {
+        if self.closed {
+            return Err(PushError::Closed);
+        }
+        if let Some(bytes) = weight {
+            if self.refusable >= max_len || self.bytes + bytes > max_bytes {
+                return Err(PushError::Full);
+            }
+            self.refusable += 1;
+            self.bytes += bytes;
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, into: &mut VecDeque<Arrival>) {
+        into.append(&mut self.items);
+        (self.refusable, self.bytes) = (0, 0);
+    }
+}
+
+/// The payload bytes of what may be refused; `None` for what always finds room.
+fn weight(arrival: &Arrival) -> Option<usize> {
+    match arrival {
+        Arrival::Join(join) => Some(join.options.len()),
+        Arrival::Message { payload, .. } | Arrival::Event { payload, .. } => Some(payload.len()),
+        Arrival::Follow { topic, .. } => Some(topic.len()),
+        Arrival::Leave { .. } | Arrival::WorkDone { .. } | Arrival::Close(_) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn event(bytes: usize) -> Arrival {
+        Arrival::Event { name: "e".into(), payload: vec![0; bytes].into() }
+    }
+
+    fn queue(len: u32, bytes: u64) -> RoomQueue {
+        RoomQueue::new(&Policy { queue_len: len, queue_bytes: bytes, ..Policy::default() })
+    }
+
+    #[test]
+    fn refuses_by_count_and_by_bytes_but_never_what_must_go_in() {
+        let by_count = queue(1, 100);
+        assert_eq!(by_count.push(event(1)), Ok(()));
+        assert_eq!(by_count.push(event(1)), Err(PushError::Full));
+        assert_eq!(by_count.push(Arrival::Close(CloseWhy::Requested)), Ok(()));
+        let by_bytes = queue(10, 100);
+        assert_eq!(by_bytes.push(event(60)), Ok(()));
+        assert_eq!(by_bytes.push(event(60)), Err(PushError::Full));
+    }
+
+    #[test]
+    fn has_room_again_after_a_drain_and_none_once_closed() {
+        let (queue, mut items) = (queue(1, 100), VecDeque::new());
+        assert_eq!(queue.push(event(1)), Ok(()));
+        let mut cx = Context::from_waker(Waker::noop());
+        assert_eq!(queue.poll_drain(&mut cx, &mut items), Poll::Ready(()));
+        assert_eq!(queue.poll_drain(&mut cx, &mut items), Poll::Pending);
+        assert_eq!(queue.push(event(1)), Ok(()));
+        queue.close(&mut items);
+        assert_eq!(items.len(), 2);
+        assert_eq!(queue.push(Arrival::Close(CloseWhy::Empty)), Err(PushError::Closed));
+    }
+}

@@ -1,0 +1,322 @@
+//! The directory of rooms: makes them, finds them, hands out their seats.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use bytes::Bytes;
+use dashmap::DashMap;
+use parking_lot::Mutex;
+use parlor_protocol::frame::Role;
+use parlor_protocol::room::{CloseWhy, Door};
+use parlor_protocol::{ErrorCode, Failure, RoomId, RoomNo};
+use rand::RngExt;
+use rand::distr::{Alphanumeric, SampleString};
+use serde_json::Value;
+use tokio::sync::Notify;
+
+use super::actor::{self, Opening};
+use super::handle::{Listing, RoomHandle, RoomInfo};
+use super::kind::Kind;
+use crate::config::Limits;
+use crate::engine::Engine;
+use crate::shard::Shards;
+use crate::telemetry::Metrics;
+
+/// What a room is made from.
+#[derive(Clone, Debug, Default)]
+pub struct CreateRoom {
+    /// What the `open` handler gets; nil when empty.
+    pub options: Bytes,
+    /// Searchable facts to begin with.
+    pub properties: BTreeMap<String, Value>,
+    /// Whether only those who know the id find it.
+    pub private: bool,
+    /// A wish for the id; a random one otherwise.
+    pub id: Option<RoomId>,
+}
+
+/// All rooms of a broker. Lookups never hold a lock while calling out.
+pub struct Registry {
+    rooms: DashMap<RoomId, Arc<RoomHandle>>,
+    kinds: HashMap<Arc<str>, KindRooms>,
+    engine: Arc<dyn Engine>,
+    shards: Arc<Shards>,
+    metrics: Metrics,
+    limits: Limits,
+    next_no: AtomicU32,
+    gone: Notify,
+}
+
+struct KindRooms {
+    kind: Arc<Kind>,
+    /// Rooms that may take another player, by what they must agree on with the joiner. The lock makes find-or-create one step.
+    joinable: Mutex<HashMap<MatchKey, BTreeMap<RoomNo, Arc<RoomHandle>>>>,
+}
+
+/// The values of the policy's `match_by` fields, as canonical JSON.
+type MatchKey = String;
+
+/// A seat that is held. Dropping it frees it.
+#[derive(Debug)]
+pub struct Seat {
+    room: Arc<RoomHandle>,
+    role: Role,
+    registry: std::sync::Weak<Registry>,
+}
+
+impl Seat {
+    /// The room that it is in.
+    pub fn room(&self) -> &Arc<RoomHandle> {
+        &self.room
+    }
+
+    /// Whose kind of seat it is.
+    pub fn role(&self) -> Role {
+        self.role
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        self.room.unseat(self.role);
+        if let Some(registry) = self.registry.upgrade() {
+            registry.metrics.members.dec();
+            registry.relist(&self.room);
+        }
+    }
+}
+
+impl Registry {
+    /// An empty directory for these kinds.
+    pub fn new(
+        kinds: Vec<Kind>,
+        engine: Arc<dyn Engine>,
+        shards: Arc<Shards>,
+        metrics: Metrics,
+        limits: Limits,
+    ) -> Self {
+        let kind = |kind: Kind| (kind.name.clone(), KindRooms { kind: kind.into(), joinable: Mutex::default() });
+        let kinds = kinds.into_iter().map(kind).collect();
+        let next_no = AtomicU32::new(0);
+        Self { rooms: DashMap::new(), kinds, engine, shards, metrics, limits, next_no, gone: Notify::new() }
+    }
+
+    /// A seat in an open room of the kind that agrees with the options, or in a new one. Two callers at once get seats in one room.
+    ///
+    /// # Errors
+    /// `unknown_kind`, `server_full`; `unknown_room` for a spectator when there is nothing to watch.
+    pub fn find_or_create(self: &Arc<Self>, kind: &str, role: Role, options: &Bytes) -> Result<Seat, Failure> {
+        let rooms = self.kind_rooms(kind)?;
+        if role == Role::Spectator {
+            let watchable = self.find(|room| *room.kind().name == *kind && !room.listing().lock().private);
+            return watchable
+                .iter()
+                .find_map(|room| self.seat(room, role).ok())
+                .ok_or_else(|| ErrorCode::UnknownRoom.into());
+        }
+        let agreed = agreed(&rooms.kind, options);
+        let key = match_key(&rooms.kind, &agreed);
+        let mut joinable = rooms.joinable.lock();
+        let found = joinable.get(&key).and_then(|rooms| rooms.values().find_map(|room| self.take(room, role)));
+        if let Some(seat) = found {
+            unlist_when_full(&mut joinable, &key, seat.room());
+            return Ok(seat);
+        }
+        let wish = CreateRoom { options: options.clone(), properties: agreed, ..CreateRoom::default() };
+        let room = self.open(&rooms.kind, wish)?;
+        let seat = self.take(&room, role).ok_or_else(|| Failure::from(ErrorCode::RoomFull))?;
+        if room.joinable() {
+            joinable.entry(key).or_default().insert(room.no(), room);
+        }
+        Ok(seat)
+    }
+
+    /// Opens a room. Its `open` handler has not run yet when this returns: see [`RoomHandle::opened`].
+    ///
+    /// # Errors
+    /// `unknown_kind`, `server_full`, `bad_request` when the wished id is taken.
+    pub fn create(self: &Arc<Self>, kind: &str, mut wish: CreateRoom) -> Result<Arc<RoomHandle>, Failure> {
+        let rooms = self.kind_rooms(kind)?;
+        let mut properties = agreed(&rooms.kind, &wish.options);
+        properties.append(&mut wish.properties);
+        wish.properties = properties;
+        let room = self.open(&rooms.kind, wish)?;
+        self.relist(&room);
+        Ok(room)
+    }
+
+    /// A seat in this room.
+    ///
+    /// # Errors
+    /// `room_full`.
+    pub fn seat(self: &Arc<Self>, room: &Arc<RoomHandle>, role: Role) -> Result<Seat, Failure> {
+        let seat = self.take(room, role).ok_or_else(|| Failure::from(ErrorCode::RoomFull))?;
+        self.relist(room);
+        Ok(seat)
+    }
+
+    /// The room of this id.
+    pub fn get(&self, id: &RoomId) -> Option<Arc<RoomHandle>> {
+        self.rooms.get(id).map(|room| room.clone())
+    }
+
+    /// Rooms of which `wanted` is true.
+    pub fn find(&self, wanted: impl Fn(&RoomHandle) -> bool) -> Vec<Arc<RoomHandle>> {
+        self.rooms.iter().filter(|room| wanted(room)).map(|room| room.clone()).collect()
+    }
+
+    /// What the lobby shows of all rooms that are not private, oldest first.
+    pub fn list(&self) -> Vec<RoomInfo> {
+        let mut rooms = self.find(|room| !room.listing().lock().private);
+        rooms.sort_unstable_by_key(|room| room.no());
+        rooms.iter().map(|room| room.info()).collect()
+    }
+
+    /// Rooms that are open.
+    pub fn len(&self) -> usize {
+        self.rooms.len()
+    }
+
+    /// Whether no room is open.
+    pub fn is_empty(&self) -> bool {
+        self.rooms.is_empty()
+    }
+
+    /// Asks all rooms to close.
+    pub fn close_all(&self, why: CloseWhy) {
+        for room in self.find(|_| true) {
+            room.close(why);
+        }
+    }
+
+    /// Waits until no room is open.
+    pub async fn empty(&self) {
+        loop {
+            let gone = self.gone.notified();
+            if self.is_empty() {
+                return;
+            }
+            gone.await;
+        }
+    }
+
+    pub(crate) fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    pub(crate) fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
+    /// Brings the index of joinable rooms in line with a room whose seats, door or properties have changed.
+    pub(crate) fn relist(&self, room: &Arc<RoomHandle>) {
+        let Some(rooms) = self.kinds.get(&room.kind().name) else { return };
+        let key = match_key(&rooms.kind, &room.listing().lock().properties);
+        let mut joinable = rooms.joinable.lock();
+        if room.joinable() && self.rooms.contains_key(room.id()) {
+            joinable.entry(key).or_default().entry(room.no()).or_insert_with(|| room.clone());
+        } else {
+            unlist(&mut joinable, &key, room.no());
+        }
+    }
+
+    /// Takes a changed listing over, under the old key and the new.
+    pub(crate) fn update(&self, room: &Arc<RoomHandle>, properties: BTreeMap<String, Value>, door: Door) {
+        let Some(rooms) = self.kinds.get(&room.kind().name) else { return };
+        let before = match_key(&rooms.kind, &room.listing().lock().properties);
+        {
+            let mut listing = room.listing().lock();
+            (listing.properties, listing.door) = (properties, door);
+        }
+        unlist(&mut rooms.joinable.lock(), &before, room.no());
+        self.relist(room);
+    }
+
+    /// Forgets a room that has closed.
+    pub(crate) fn remove(&self, room: &Arc<RoomHandle>) {
+        // By now another room may have taken the id.
+        self.rooms.remove_if(room.id(), |_, found| found.no() == room.no());
+        room.listing().lock().door = Door::Locked;
+        self.relist(room);
+        self.metrics.rooms.dec();
+        self.gone.notify_waiters();
+    }
+
+    fn open(self: &Arc<Self>, kind: &Arc<Kind>, wish: CreateRoom) -> Result<Arc<RoomHandle>, Failure> {
+        if self.rooms.len() >= self.limits.rooms {
+            return Err(ErrorCode::ServerFull.into());
+        }
+        let id = wish.id.unwrap_or_else(random_id);
+        let taken =
+            |_| Failure::from(ErrorCode::BadRequest).because("a room of this id is open").with("id", id.as_str());
+        let claim = self.engine.claim(&id).map_err(taken)?;
+        let listing = Listing { properties: wish.properties, door: Door::Open, private: wish.private };
+        let no = RoomNo(self.next_no.fetch_add(1, Ordering::Relaxed));
+        let room = Arc::new(RoomHandle::new(no, id, kind.clone(), self.shards.next(), listing));
+        self.rooms.insert(room.id().clone(), room.clone());
+        self.metrics.rooms.inc();
+        self.metrics.rooms_opened.inc();
+        let options = if wish.options.is_empty() { parlor_protocol::codec::NIL } else { wish.options };
+        let opening = Opening { options, seed: rand::rng().random(), claim };
+        self.shards.runtime(room.shard()).spawn(actor::run(room.clone(), self.clone(), opening));
+        Ok(room)
+    }
+
+    fn take(self: &Arc<Self>, room: &Arc<RoomHandle>, role: Role) -> Option<Seat> {
+        room.try_seat(role).then(|| {
+            self.metrics.members.inc();
+            Seat { room: room.clone(), role, registry: Arc::downgrade(self) }
+        })
+    }
+
+    fn kind_rooms(&self, kind: &str) -> Result<&KindRooms, Failure> {
+        self.kinds.get(kind).ok_or_else(|| Failure::from(ErrorCode::UnknownKind).with("kind", kind))
+    }
+}
+
+impl std::fmt::Debug for Registry {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Registry").field("rooms", &self.rooms.len()).finish_non_exhaustive()
+    }
+}
+
+/// The fields of the options that the kind matches by. Options that are no map agree with everything.
+fn agreed(kind: &Kind, options: &[u8]) -> BTreeMap<String, Value> {
+    if kind.policy.match_by.is_empty() {
+        return BTreeMap::new();
+    }
+    let mut given: BTreeMap<String, Value> = rmp_serde::from_slice(options).unwrap_or_default();
+    given.retain(|name, _| kind.policy.match_by.contains(name));
+    given
+}
+
+fn match_key(kind: &Kind, properties: &BTreeMap<String, Value>) -> MatchKey {
+    let values: Vec<_> = kind.policy.match_by.iter().map(|name| properties.get(name)).collect();
+    serde_json::to_string(&values).unwrap_or_default()
+}
+
+fn unlist_when_full(
+    joinable: &mut HashMap<MatchKey, BTreeMap<RoomNo, Arc<RoomHandle>>>,
+    key: &MatchKey,
+    room: &RoomHandle,
+) {
+    if !room.joinable() {
+        unlist(joinable, key, room.no());
+    }
+}
+
+fn unlist(joinable: &mut HashMap<MatchKey, BTreeMap<RoomNo, Arc<RoomHandle>>>, key: &MatchKey, no: RoomNo) {
+    if let Some(rooms) = joinable.get_mut(key) {
+        rooms.remove(&no);
+        if rooms.is_empty() {
+            joinable.remove(key);
+        }
+    }
+}
+
+/// Twelve characters: enough (71 bits) that nobody finds a private room by trying.
+fn random_id() -> RoomId {
+    let text = Alphanumeric.sample_string(&mut rand::rng(), 12);
+    RoomId::parse(&text).expect("alphanumeric and of fitting length")
+}

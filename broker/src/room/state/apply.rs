@@ -1,0 +1,259 @@
+//! What an outcome does: a handler's outputs become frames, timers, work and changes of the room.
+
+use std::borrow::Cow;
+
+use bytes::Bytes;
+use parlor_protocol::codec::NIL;
+use parlor_protocol::frame::Joined;
+use parlor_protocol::policy::OnPanic;
+use parlor_protocol::room::{
+    Audience, Cause, CloseWhy, Fault, Input, Origin, Outcome, Output, Player, TimerId, WorkId,
+};
+use parlor_protocol::{BrokerFrame, ErrorCode, Failure, Place, PlayerId};
+
+use super::{Link, Phase, RoomState};
+use crate::wire::SharedFrame;
+
+/// Outside work to begin, once the input that asked for it is safe.
+#[derive(Clone, Debug, PartialEq)]
+pub struct WorkStart {
+    /// Which.
+    pub id: WorkId,
+    /// The work function.
+    pub name: Cow<'static, str>,
+    /// Its arguments.
+    pub arguments: Bytes,
+}
+
+impl<L: Link> RoomState<L> {
+    /// Takes what the handler made of the input that was numbered last. Kicks, closes and refused joins have taken effect when
+    /// this returns. Returns the work to begin.
+    pub fn apply(&mut self, input: &Input, outcome: Outcome) -> Vec<WorkStart> {
+        let mut works = Vec::new();
+        match outcome.result {
+            Err(fault) => self.fault(input, fault),
+            Ok(()) => {
+                let joiner = self.take_effect(input, outcome.view);
+                let count = outcome.outputs.len() as u32;
+                let mut result = None;
+                for (index, output) in (0..).zip(outcome.outputs) {
+                    let place = Place { seq: input.seq, index };
+                    match output {
+                        Output::Run { name, arguments } => {
+                            self.works.insert(WorkId(place));
+                            works.push(WorkStart { id: WorkId(place), name, arguments });
+                        }
+                        Output::Close { result: given } => result = Some(given),
+                        output => self.release(place, output, joiner),
+                    }
+                }
+                self.tally.outputs += u64::from(count);
+                if let Some(result) = result {
+                    self.end(Place { seq: input.seq, index: count }, "closed", &result, ErrorCode::RoomClosed.into());
+                }
+            }
+        }
+        self.after(input);
+        works
+    }
+
+    /// What an input that worked does by itself. Returns who joined by it.
+    fn take_effect(&mut self, input: &Input, view: Option<Bytes>) -> Option<PlayerId> {
+        match &input.cause {
+            Cause::Join { player, .. } => {
+                self.let_in(input, player, view.unwrap_or(NIL));
+                Some(player.id)
+            }
+            Cause::Follow { player, topic, follows } => {
+                self.members.choose(*player, topic.clone(), *follows);
+                None
+            }
+            _ => None,
+        }
+    }
+
+    /// The joined frame goes out before anything else that the joiner gets.
+    fn let_in(&mut self, input: &Input, player: &Player, view: Bytes) {
+        let Some((id, mut link)) = self.joining.take() else { return };
+        let joined = Joined {
+            room: self.no,
+            id: self.id.clone(),
+            kind: self.kind.name.to_string(),
+            player: player.id,
+            role: player.role,
+            seq: input.seq,
+            index: 0,
+            routes: self.kind.routes().len() as u32,
+            types: self.types.names(),
+            properties: self.shown.properties.clone(),
+        };
+        link.seated(player.id);
+        link.deliver(&SharedFrame::new(BrokerFrame::Joined { id, joined, view }));
+        self.members.add(player.clone(), link);
+    }
+
+    fn fault(&mut self, input: &Input, fault: Fault) {
+        self.tally.faults += 1;
+        let failure = match fault {
+            Fault::Refused(failure) => failure,
+            Fault::Panicked(text) => {
+                self.tally.panics.push(text);
+                ErrorCode::HandlerPanicked.into()
+            }
+        };
+        let panicked = failure.code == ErrorCode::HandlerPanicked.as_str();
+        let place = Place { seq: input.seq, index: 0 };
+        match &input.cause {
+            Cause::Message { from, .. } => self.refuse(place, *from, failure),
+            Cause::Join { .. } => {
+                if let Some((id, link)) = self.joining.take() {
+                    self.turn_away(id, link, failure);
+                }
+            }
+            // Without a beginning there is no room; those who wait are told the reason.
+            Cause::Open { .. } => self.end(place, "room_failed", &NIL, failure),
+            _ => self.tally.untold.push(failure),
+        }
+        if panicked && self.kind.policy.on_panic == OnPanic::Close && !self.ended() {
+            self.end(place, "room_failed", &NIL, ErrorCode::RoomFailed.into());
+        }
+    }
+
+    fn release(&mut self, place: Place, output: Output, joiner: Option<PlayerId>) {
+        match output {
+            Output::Publish { to, name, payload } => self.publish(place, &to, &name, payload, joiner),
+            Output::Reply { to, payload } => self.reply(place, to, payload),
+            Output::Refuse { to, error } => self.refuse(place, to, error),
+            Output::SetTopics { player, topics } => self.members.set_given(player, topics),
+            Output::After { delay_ms, event, payload } => {
+                let at_us = self.now_us.saturating_add(delay_ms.saturating_mul(1000));
+                self.timers.set(TimerId(place), at_us, event, payload);
+            }
+            Output::Cancel { timer } => self.timers.cancel(timer),
+            Output::Kick { player, reason } => self.kick(place, player, reason),
+            Output::SetProperty { name, value } => {
+                self.shown_changed = true;
+                match value {
+                    serde_json::Value::Null => self.shown.properties.remove(&name),
+                    value => self.shown.properties.insert(name, value),
+                };
+            }
+            Output::Lock(door) => {
+                self.shown_changed = true;
+                self.shown.door = door;
+            }
+            Output::Run { .. } | Output::Close { .. } => unreachable!("taken out by apply"),
+        }
+    }
+
+    /// Encodes at most once per codec. The joiner's view contains what its own join told everybody, so it gets only what is
+    /// meant for it alone.
+    fn publish(&mut self, place: Place, to: &Audience, name: &str, payload: Bytes, joiner: Option<PlayerId>) {
+        let type_ = self.type_number(name);
+        let frame = SharedFrame::new(BrokerFrame::Publish { room: self.no, place, type_, payload });
+        let others = |player: PlayerId| Some(player) != joiner;
+        match to {
+            Audience::All => {
+                for member in self.members.iter_mut().filter(|member| others(member.player.id)) {
+                    member.link.deliver(&frame);
+                }
+            }
+            Audience::AllBut(but) => {
+                let wanted = |player: PlayerId| others(player) && !but.contains(&player);
+                for member in self.members.iter_mut().filter(|member| wanted(member.player.id)) {
+                    member.link.deliver(&frame);
+                }
+            }
+            Audience::One(player) => {
+                if let Some(member) = self.members.get_mut(*player) {
+                    member.link.deliver(&frame);
+                }
+            }
+            Audience::Topic(topic) => self.members.each_follower(topic, |member| {
+                if others(member.player.id) {
+                    member.link.deliver(&frame);
+                }
+            }),
+        }
+    }
+
+    /// The number of a message type; all members learn a new one before it is first used.
+    fn type_number(&mut self, name: &str) -> u32 {
+        if let Some(number) = self.types.number(name) {
+            return number;
+        }
+        let first = self.types.add(name);
+        let frame = SharedFrame::new(BrokerFrame::Types { room: self.no, first, names: vec![name.to_owned()] });
+        for member in self.members.iter_mut() {
+            member.link.deliver(&frame);
+        }
+        first
+    }
+
+    /// An answer to a message that was no request, or whose sender is gone, goes nowhere.
+    fn reply(&mut self, place: Place, to: Origin, payload: Bytes) {
+        if let (Some(id), Some(member)) = (to.request, self.members.get_mut(to.player)) {
+            member.link.deliver(&SharedFrame::new(BrokerFrame::Reply { room: self.no, place, id, payload }));
+        }
+    }
+
+    fn refuse(&mut self, place: Place, to: Origin, error: Failure) {
+        self.tally.told.push(error.code.clone());
+        if let Some(member) = self.members.get_mut(to.player) {
+            let frame = BrokerFrame::Refused { room: self.no, place, no: to.no, id: to.request, error };
+            member.link.deliver(&SharedFrame::new(frame));
+        }
+    }
+
+    fn kick(&mut self, place: Place, player: PlayerId, reason: Bytes) {
+        if let Some(mut member) = self.members.remove(player) {
+            member.link.deliver(&self.closed(place, "kicked", reason));
+            self.departed.push(member.link);
+            self.kicked.push_back(player);
+        }
+    }
+
+    /// What follows from any input, whether it worked or not.
+    fn after(&mut self, input: &Input) {
+        if let Cause::Message { from, .. } = &input.cause {
+            self.tally.handled += 1;
+            if let Some(member) = self.members.get_mut(from.player) {
+                member.handled = from.no;
+            }
+        }
+        match (self.members.len(), self.empty_since_us) {
+            (0, None) => self.empty_since_us = Some(self.now_us),
+            (1.., Some(_)) => self.empty_since_us = None,
+            _ => {}
+        }
+        self.ticker.occupied(self.now_us, self.members.players());
+        if let Phase::Closing { until_us, why } = self.phase
+            && until_us <= self.now_us
+        {
+            self.end_by_request(why);
+        }
+    }
+
+    pub(super) fn end_by_request(&mut self, why: CloseWhy) {
+        let (code, latecomers) = match why {
+            CloseWhy::ShuttingDown => ("shutting_down", ErrorCode::ShuttingDown),
+            CloseWhy::Requested | CloseWhy::Empty => ("closed", ErrorCode::RoomClosed),
+        };
+        // After all outputs of the last input, however many there were.
+        self.end(Place { seq: self.seq, index: u32::MAX }, code, &NIL, latecomers.into());
+    }
+
+    /// Tells all members, and from now on everybody else, that this is over.
+    fn end(&mut self, place: Place, code: &str, result: &Bytes, latecomers: Failure) {
+        let frame = self.closed(place, code, result.clone());
+        for mut member in self.members.drain() {
+            member.link.deliver(&frame);
+            self.departed.push(member.link);
+        }
+        if let Some((id, link)) = self.joining.take() {
+            self.turn_away(id, link, latecomers.clone());
+        }
+        self.phase = Phase::Ended(latecomers);
+        self.shown_changed = true;
+    }
+}

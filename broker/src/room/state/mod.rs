@@ -1,0 +1,337 @@
+//! The room as a state machine without I/O: it numbers what happens, and turns outcomes into frames for members.
+//!
+//! Whoever drives it (the room actor, the test harness) brings the time, asks for the next [`Input`], has the handler handle it,
+//! and gives back the [`Outcome`] before it asks for another. It knows no clock, no socket and no handler.
+
+mod apply;
+#[cfg(test)]
+mod tests;
+
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use parlor_protocol::codec::NIL;
+use parlor_protocol::frame::Role;
+use parlor_protocol::policy::Handled;
+use parlor_protocol::room::{Cause, CloseWhy, Door, Input, Leave, Origin, Player, Topic, WorkId};
+use parlor_protocol::{BrokerFrame, ErrorCode, Failure, Place, PlayerId, RoomId, RoomNo, Seq};
+
+use super::kind::Kind;
+use super::members::Members;
+use super::timers::{Ticker, Timers};
+use super::types::TypeTable;
+use crate::wire::SharedFrame;
+
+pub use apply::WorkStart;
+
+/// How a member is reached.
+pub trait Link {
+    /// The member has been let in under this number.
+    fn seated(&mut self, player: PlayerId);
+
+    /// A frame for the member. Must not block.
+    fn deliver(&mut self, frame: &SharedFrame);
+}
+
+/// Somebody who wants in.
+#[derive(Debug)]
+pub struct Newcomer<L> {
+    /// The client's id of the join, for the answer.
+    pub id: u64,
+    /// Its account.
+    pub account: String,
+    /// The name that others may see.
+    pub name: String,
+    /// Player or spectator.
+    pub role: Role,
+    /// What it says to the handler.
+    pub options: Bytes,
+    /// How it is reached.
+    pub link: L,
+}
+
+/// What the lobby may know.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Shown {
+    /// Properties of the room.
+    pub properties: BTreeMap<String, serde_json::Value>,
+    /// Whether newcomers may come in.
+    pub door: Door,
+}
+
+/// One room.
+#[derive(Debug)]
+pub struct RoomState<L> {
+    no: RoomNo,
+    id: RoomId,
+    kind: Arc<Kind>,
+    opened_ms: u64,
+    now_us: u64,
+    seq: Seq,
+    next_player: u32,
+    members: Members<L>,
+    joining: Option<(u64, L)>,
+    departed: Vec<L>,
+    kicked: VecDeque<PlayerId>,
+    types: TypeTable,
+    timers: Timers,
+    ticker: Ticker,
+    works: BTreeSet<WorkId>,
+    empty_since_us: Option<u64>,
+    phase: Phase,
+    shown: Shown,
+    shown_changed: bool,
+    tally: Tally,
+}
+
+/// How far the room's life is.
+#[derive(Clone, Debug, PartialEq)]
+enum Phase {
+    Open,
+    /// Asked to close; it may use the time until then.
+    Closing {
+        until_us: u64,
+        why: CloseWhy,
+    },
+    /// Nothing more happens. The failure is what latecomers are told.
+    Ended(Failure),
+}
+
+/// What happened since it was last taken, for metrics and logs.
+#[derive(Debug, Default)]
+pub struct Tally {
+    /// Outputs released.
+    pub outputs: u64,
+    /// Client messages handled.
+    pub handled: u64,
+    /// Client messages whose sender was gone.
+    pub orphaned: u64,
+    /// Inputs that were refused or failed.
+    pub faults: u64,
+    /// Panic texts.
+    pub panics: Vec<String>,
+    /// Faults that no client is told of.
+    pub untold: Vec<Failure>,
+    /// Codes of errors told to clients.
+    pub told: Vec<Cow<'static, str>>,
+}
+
+impl<L: Link> RoomState<L> {
+    /// A room that has not opened yet. `opened_ms` is the wall clock; all later times are microseconds from then.
+    pub fn new(no: RoomNo, id: RoomId, kind: Arc<Kind>, opened_ms: u64, shown: Shown) -> Self {
+        Self {
+            no,
+            id,
+            opened_ms,
+            now_us: 0,
+            seq: Seq(0),
+            next_player: 1,
+            members: Members::default(),
+            joining: None,
+            departed: Vec::new(),
+            kicked: VecDeque::new(),
+            types: TypeTable::new(kind.routes()),
+            timers: Timers::default(),
+            ticker: Ticker::new(&kind.policy),
+            works: BTreeSet::new(),
+            empty_since_us: Some(0),
+            phase: Phase::Open,
+            shown,
+            shown_changed: true,
+            tally: Tally::default(),
+            kind,
+        }
+    }
+
+    /// Brings the time, in microseconds since the room opened. It never goes back.
+    pub fn advance(&mut self, now_us: u64) {
+        self.now_us = self.now_us.max(now_us);
+    }
+
+    /// Input 1.
+    pub fn open(&mut self, seed: u64, options: Bytes) -> Input {
+        debug_assert_eq!(self.seq, Seq(0), "a room opens once");
+        self.ticker.occupied(self.now_us, 0);
+        let room = self.id.clone();
+        self.number(Cause::Open { room, seed, options })
+    }
+
+    /// Somebody wants in. `None` when the broker itself refuses, and has said so.
+    pub fn join(&mut self, who: Newcomer<L>) -> Option<Input> {
+        let Newcomer { id, account, name, role, options, link } = who;
+        if let Some(failure) = self.refuses() {
+            self.turn_away(id, link, failure);
+            return None;
+        }
+        let player = Player { id: PlayerId(self.next_player), account, name, role };
+        self.next_player += 1;
+        self.joining = Some((id, link));
+        Some(self.number(Cause::Join { player, options }))
+    }
+
+    /// A member is gone, or wants to go.
+    pub fn leave(&mut self, player: PlayerId, why: Leave) -> Option<Input> {
+        let mut member = self.members.remove(player)?;
+        let input = self.number(Cause::Leave { player, why: why.clone() });
+        if why == Leave::Left {
+            let place = Place { seq: input.seq, index: 0 };
+            member.link.deliver(&self.closed(place, "left", NIL));
+        }
+        self.departed.push(member.link);
+        Some(input)
+    }
+
+    /// A member says something. `None` when it is a member no more.
+    pub fn message(&mut self, from: Origin, name: Arc<str>, payload: Bytes) -> Option<Input> {
+        if !self.members.contains(from.player) || self.ended() {
+            self.tally.orphaned += 1;
+            return None;
+        }
+        Some(self.number(Cause::Message { from, name, payload }))
+    }
+
+    /// A member begins or ceases to follow a topic. `None` when it may not, and has been told.
+    pub fn follow(&mut self, player: PlayerId, id: u64, topic: &str, follows: bool) -> Option<Input> {
+        let allowed = self.kind.policy.client_topics.iter().any(|known| known == topic);
+        let member = self.members.get_mut(player)?;
+        if !allowed {
+            let failure = Failure::from(ErrorCode::TopicDenied).with("topic", topic);
+            member.link.deliver(&SharedFrame::new(BrokerFrame::Error { id: Some(id), error: failure }));
+            self.tally.told.push(ErrorCode::TopicDenied.as_str().into());
+            return None;
+        }
+        member.link.deliver(&SharedFrame::new(BrokerFrame::Done { id }));
+        Some(self.number(Cause::Follow { player, topic: Topic::from(topic), follows }))
+    }
+
+    /// The server side says something.
+    pub fn event(&mut self, name: Arc<str>, payload: Bytes) -> Input {
+        self.number(Cause::Event { name, payload })
+    }
+
+    /// Outside work has ended. The first result of a piece of work wins.
+    pub fn work_done(&mut self, id: WorkId, name: String, result: Result<Bytes, Failure>) -> Option<Input> {
+        let pending = self.works.remove(&id);
+        pending.then(|| self.number(Cause::Work { id, name: name.into(), result }))
+    }
+
+    /// Somebody outside wants the room closed. `None` when it is closing already.
+    pub fn close(&mut self, why: CloseWhy, max_grace_ms: u64) -> Option<Input> {
+        if self.phase != Phase::Open {
+            return None;
+        }
+        let grace_ms = self.kind.policy.close_grace_ms.min(max_grace_ms);
+        self.phase = Phase::Closing { until_us: self.now_us + grace_ms * 1000, why };
+        self.shown_changed = true;
+        Some(self.number(Cause::Close { why, grace_ms }))
+    }
+
+    /// What the room owes itself by now, one at a time: leaves of those it kicked, timers, the tick, its own end.
+    pub fn due(&mut self) -> Option<Input> {
+        if self.ended() {
+            return None;
+        }
+        if let Some(player) = self.kicked.pop_front() {
+            return Some(self.number(Cause::Leave { player, why: Leave::Kicked }));
+        }
+        if let Phase::Closing { until_us, why } = self.phase
+            && until_us <= self.now_us
+        {
+            self.end_by_request(why);
+            return None;
+        }
+        if let Some((id, event, payload)) = self.timers.take_due(self.now_us) {
+            return Some(self.number(Cause::Timer { id, event, payload }));
+        }
+        if let Some((count, elapsed_us)) = self.ticker.take_due(self.now_us) {
+            return Some(self.number(Cause::Tick { count, elapsed_us }));
+        }
+        let empty = self.empty_deadline_us().is_some_and(|deadline| deadline <= self.now_us);
+        if empty { self.close(CloseWhy::Empty, u64::MAX) } else { None }
+    }
+
+    /// When [`due`](Self::due) has something next, in microseconds since the room opened.
+    pub fn next_due_us(&self) -> Option<u64> {
+        let closing = match self.phase {
+            Phase::Open => self.empty_deadline_us(),
+            Phase::Closing { until_us, .. } => Some(until_us),
+            Phase::Ended(_) => return None,
+        };
+        let kicked = (!self.kicked.is_empty()).then_some(0);
+        [kicked, closing, self.timers.next_us(), self.ticker.next_us()].into_iter().flatten().min()
+    }
+
+    /// Ends a batch: tells clients what of theirs has been handled, and gives back the links of those who are gone.
+    pub fn end_batch(&mut self) -> Vec<L> {
+        if self.kind.policy.handled == Handled::Told {
+            let (room, tick) = (self.no, self.ticker.count());
+            for member in self.members.iter_mut().filter(|member| member.handled > member.told) {
+                member.told = member.handled;
+                member.link.deliver(&SharedFrame::new(BrokerFrame::Handled { room, no: member.told, tick }));
+            }
+        }
+        std::mem::take(&mut self.departed)
+    }
+
+    /// Whether nothing more will happen.
+    pub fn ended(&self) -> bool {
+        matches!(self.phase, Phase::Ended(_))
+    }
+
+    /// Tells somebody who came too late why.
+    pub fn turn_away(&mut self, id: u64, mut link: L, failure: Failure) {
+        self.tally.told.push(failure.code.clone());
+        link.deliver(&SharedFrame::new(BrokerFrame::Error { id: Some(id), error: failure }));
+        self.departed.push(link);
+    }
+
+    /// Why nobody may come in now, if that is so.
+    pub fn refuses(&self) -> Option<Failure> {
+        match (&self.phase, self.shown.door) {
+            (Phase::Ended(failure), _) => Some(failure.clone()),
+            (Phase::Closing { .. }, _) => Some(ErrorCode::RoomClosed.into()),
+            (Phase::Open, Door::Locked) => Some(ErrorCode::RoomLocked.into()),
+            (Phase::Open, Door::Open) => None,
+        }
+    }
+
+    /// What the lobby may know, if that has changed since it was last asked.
+    pub fn take_shown(&mut self) -> Option<Shown> {
+        if !std::mem::take(&mut self.shown_changed) {
+            return None;
+        }
+        let door = if self.phase == Phase::Open { self.shown.door } else { Door::Locked };
+        Some(Shown { door, ..self.shown.clone() })
+    }
+
+    /// What happened since this was last called.
+    pub fn take_tally(&mut self) -> Tally {
+        std::mem::take(&mut self.tally)
+    }
+
+    /// The members' links, in the order in which they came.
+    pub fn links(&mut self) -> impl Iterator<Item = &mut L> {
+        self.members.iter_mut().map(|member| &mut member.link)
+    }
+
+    /// Members, spectators included.
+    pub fn member_count(&self) -> usize {
+        self.members.len()
+    }
+
+    fn number(&mut self, cause: Cause) -> Input {
+        self.seq.0 += 1;
+        Input { seq: self.seq, now_ms: self.opened_ms + self.now_us / 1000, cause }
+    }
+
+    fn empty_deadline_us(&self) -> Option<u64> {
+        let ttl_us = self.kind.policy.empty_ttl_ms.saturating_mul(1000);
+        self.empty_since_us.map(|since| since.saturating_add(ttl_us)).filter(|_| self.phase == Phase::Open)
+    }
+
+    fn closed(&self, place: Place, code: &str, result: Bytes) -> SharedFrame {
+        SharedFrame::new(BrokerFrame::Closed { room: self.no, place, code: code.to_owned(), result })
+    }
+}

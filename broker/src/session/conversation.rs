@@ -1,0 +1,302 @@
+//! What a client says and what it is answered, without the socket: hello, joining, leaving, sending.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use bytes::Bytes;
+use parlor_protocol::frame::{Hello, Join, JoinMode, Role, TypeRef, Welcome};
+use parlor_protocol::room::Leave;
+use parlor_protocol::{BrokerFrame, ClientFrame, CloseCode, Codec, ErrorCode, Failure, FrameError, RoomId, RoomNo};
+
+use crate::outbox::Outbox;
+use crate::room::{
+    Arrival, CreateRoom, JoinArrival, MemberLink, MemberSlot, Membership, PushError, Registry, RoomHandle, Seat,
+};
+use crate::shard::ShardNo;
+use crate::wire;
+
+/// Payloads up to this size are copied out of the read buffer, which a slice would keep alive as a whole.
+const COPY_BELOW: usize = 4 << 10;
+
+/// One client's side of the talk.
+pub(crate) struct Conversation {
+    registry: Arc<Registry>,
+    outbox: Arc<Outbox>,
+    number: u64,
+    who: Option<Who>,
+    rooms: HashMap<RoomNo, InRoom>,
+    bad_frames: u32,
+}
+
+/// Known from hello on.
+struct Who {
+    account: String,
+    name: String,
+}
+
+struct InRoom {
+    room: Arc<RoomHandle>,
+    slot: Arc<MemberSlot>,
+    role: Role,
+    /// Number of the last message, refused ones included.
+    no: u64,
+}
+
+/// What follows from a frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Next {
+    /// More frames.
+    Listen,
+    /// The end, for this reason.
+    Close(CloseCode),
+}
+
+impl Conversation {
+    pub(crate) fn new(registry: Arc<Registry>, outbox: Arc<Outbox>, number: u64) -> Self {
+        Self { registry, outbox, number, who: None, rooms: HashMap::new(), bad_frames: 0 }
+    }
+
+    pub(crate) fn said_hello(&self) -> bool {
+        self.who.is_some()
+    }
+
+    /// Where this session would best live: with the room that it is in, if it is the only one and no large crowd.
+    pub(crate) fn home(&self) -> Option<ShardNo> {
+        let mut rooms = self.rooms.values();
+        let (Some(only), None) = (rooms.next(), rooms.next()) else { return None };
+        (only.room.members() <= self.registry.limits().gather_members).then(|| only.room.shard())
+    }
+
+    /// Takes one message of the connection; `codec` is what its WebSocket type stands for.
+    pub(crate) fn handle(&mut self, frame: &Bytes, codec: Codec, draining: bool) -> Next {
+        let metrics = self.registry.metrics();
+        metrics.frames_in.inc();
+        metrics.bytes_in.inc_by(frame.len() as u64);
+        if frame.len() > self.registry.limits().max_frame_bytes {
+            self.frame_too_large(frame.len());
+            return Next::Listen;
+        }
+        if codec != self.outbox.codec() {
+            let text = format!("this connection speaks {}", self.outbox.codec().subprotocol());
+            return self.bad_frame(Failure::from(ErrorCode::BadFrame).because(text));
+        }
+        match ClientFrame::decode(codec, frame) {
+            Ok(ClientFrame::Hello(hello)) => self.hello(hello, draining),
+            Ok(_) if self.who.is_none() => {
+                self.error(None, ErrorCode::HelloExpected.into());
+                Next::Close(CloseCode::HelloExpected)
+            }
+            Ok(frame) => {
+                self.handle_frame(frame);
+                Next::Listen
+            }
+            Err(FrameError::UnknownOp(op)) => self.bad_frame(Failure::from(ErrorCode::UnknownOp).with("op", op)),
+            Err(error) => self.bad_frame(Failure::from(ErrorCode::BadFrame).because(error.to_string())),
+        }
+    }
+
+    /// Says that a frame was too large to be looked at.
+    pub(crate) fn frame_too_large(&self, size: usize) {
+        let limit = self.registry.limits().max_frame_bytes;
+        self.error(None, Failure::from(ErrorCode::FrameTooLarge).with("size", size).with("limit", limit));
+    }
+
+    fn handle_frame(&mut self, frame: ClientFrame) {
+        match frame {
+            ClientFrame::Send { room, type_, payload } => self.message(room, &type_, None, payload),
+            ClientFrame::Request { room, type_, id, payload } => self.message(room, &type_, Some(id), payload),
+            ClientFrame::Join { id, join, options } => {
+                if let Err(failure) = self.join(id, &join, options) {
+                    self.error(Some(id), failure);
+                }
+            }
+            ClientFrame::Leave { room } => self.leave(room),
+            ClientFrame::Subscribe { id, room, topic } => self.follow(id, room, topic, true),
+            ClientFrame::Unsubscribe { id, room, topic } => self.follow(id, room, topic, false),
+            ClientFrame::Ping { time } => self.say(&BrokerFrame::Pong { time, server_time: now_ms() }),
+            ClientFrame::Hello(_) => unreachable!("taken by handle"),
+        }
+    }
+
+    fn hello(&mut self, hello: Hello, draining: bool) -> Next {
+        if self.who.is_some() {
+            self.error(None, ErrorCode::HelloRepeated.into());
+            return Next::Listen;
+        }
+        if draining {
+            self.error(None, ErrorCode::ShuttingDown.into());
+            return Next::Close(CloseCode::ShuttingDown);
+        }
+        if hello.token.is_some() {
+            self.error(None, ErrorCode::AuthUnavailable.into());
+            return Next::Close(CloseCode::AuthUnavailable);
+        }
+        let account = format!("guest-{}", self.number);
+        let name = hello.name.filter(|name| !name.trim().is_empty()).unwrap_or_else(|| account.clone());
+        self.say(&BrokerFrame::Welcome(Welcome {
+            session: format!("s{}", self.number),
+            account: account.clone(),
+            server: concat!("parlor/", env!("CARGO_PKG_VERSION")).to_owned(),
+            time: now_ms(),
+            max_frame: self.registry.limits().max_frame_bytes as u64,
+        }));
+        let metrics = self.registry.metrics();
+        metrics.sessions.inc();
+        metrics.sessions_opened.inc();
+        self.who = Some(Who { account, name });
+        Next::Listen
+    }
+
+    fn join(&mut self, id: u64, join: &Join, options: Bytes) -> Result<(), Failure> {
+        self.rooms.retain(|_, room| room.slot.status() != Membership::Over);
+        if self.rooms.len() >= self.registry.limits().rooms_per_session {
+            let limit = self.registry.limits().rooms_per_session;
+            return Err(Failure::from(ErrorCode::TooManyRooms).with("limit", limit));
+        }
+        let seat = self.seat(join, &options)?;
+        let room = seat.room().clone();
+        if self.rooms.contains_key(&room.no()) {
+            return Err(Failure::from(ErrorCode::AlreadyJoined).with("room", room.id()));
+        }
+        let Some(who) = &self.who else { return Err(ErrorCode::HelloExpected.into()) };
+        let slot = Arc::new(MemberSlot::default());
+        let link = MemberLink::new(slot.clone(), self.outbox.clone(), seat);
+        let (account, name) = (who.account.clone(), who.name.clone());
+        let arrival = JoinArrival { id, account, name, options: own(options), link };
+        room.push(Arrival::Join(Box::new(arrival))).map_err(|error| self.refused(error))?;
+        self.rooms.insert(room.no(), InRoom { room, slot, role: join.role, no: 0 });
+        Ok(())
+    }
+
+    fn seat(&self, join: &Join, options: &Bytes) -> Result<Seat, Failure> {
+        let missing = |field: &str| {
+            let text = format!("this mode needs `{field}`");
+            Failure::from(ErrorCode::BadFrame).because(text).with("field", field)
+        };
+        let kind = || join.kind.as_deref().ok_or_else(|| missing("kind"));
+        match join.mode {
+            JoinMode::FindOrCreate => self.registry.find_or_create(kind()?, join.role, options),
+            JoinMode::Create => {
+                let wish = CreateRoom { options: options.clone(), private: join.private, ..CreateRoom::default() };
+                let room = self.registry.create(kind()?, wish)?;
+                self.registry.seat(&room, join.role)
+            }
+            JoinMode::Id => {
+                let wanted = join.room.as_deref().ok_or_else(|| missing("room"))?;
+                let unknown = || Failure::from(ErrorCode::UnknownRoom).with("room", wanted);
+                let id = RoomId::parse(wanted).map_err(|_| unknown())?;
+                let room = self.registry.get(&id).ok_or_else(unknown)?;
+                self.registry.seat(&room, join.role)
+            }
+        }
+    }
+
+    fn message(&mut self, no: RoomNo, type_: &TypeRef, request: Option<u64>, payload: Bytes) {
+        let Some(member) = self.rooms.get_mut(&no).filter(|room| room.slot.status() == Membership::In) else {
+            self.error(request, Failure { room: Some(no), ..ErrorCode::NotAMember.into() });
+            return;
+        };
+        member.no += 1;
+        let number = member.no;
+        if let Err(failure) = member.send(type_, request, payload) {
+            if failure.code == ErrorCode::QueueFull.as_str() {
+                self.registry.metrics().queue_full.inc();
+            }
+            self.error(request, failure.about(no, number));
+        } else {
+            self.registry.metrics().messages_accepted.inc();
+        }
+    }
+
+    fn leave(&mut self, no: RoomNo) {
+        match self.rooms.remove(&no).filter(|room| room.slot.status() != Membership::Over) {
+            Some(InRoom { room, slot, .. }) => {
+                // A room that has closed in the meantime has told its members so.
+                let _ = room.push(Arrival::Leave { slot, why: Leave::Left });
+            }
+            None => self.error(None, Failure { room: Some(no), ..ErrorCode::NotAMember.into() }),
+        }
+    }
+
+    fn follow(&mut self, id: u64, no: RoomNo, topic: String, follows: bool) {
+        let member = self.rooms.get(&no).filter(|room| room.slot.status() == Membership::In);
+        let Some(InRoom { room, slot, .. }) = member else {
+            self.error(Some(id), Failure { room: Some(no), ..ErrorCode::NotAMember.into() });
+            return;
+        };
+        let arrival = Arrival::Follow { slot: slot.clone(), id, topic, follows };
+        if let Err(error) = room.push(arrival) {
+            self.error(Some(id), self.refused(error));
+        }
+    }
+
+    fn bad_frame(&mut self, failure: Failure) -> Next {
+        self.error(None, failure);
+        self.bad_frames += 1;
+        let enough = self.bad_frames >= self.registry.limits().bad_frames;
+        if enough { Next::Close(CloseCode::BadFrames) } else { Next::Listen }
+    }
+
+    fn refused(&self, error: PushError) -> Failure {
+        if error == PushError::Full {
+            self.registry.metrics().queue_full.inc();
+        }
+        failure(error)
+    }
+
+    fn error(&self, id: Option<u64>, error: Failure) {
+        self.registry.metrics().failure(&error.code);
+        self.say(&BrokerFrame::Error { id, error });
+    }
+
+    fn say(&self, frame: &BrokerFrame) {
+        // An overflow closes the outbox, and with it the session.
+        self.outbox.push(wire::encode(self.outbox.codec(), frame));
+    }
+}
+
+impl InRoom {
+    fn send(&self, type_: &TypeRef, request: Option<u64>, payload: Bytes) -> Result<(), Failure> {
+        if self.role == Role::Spectator {
+            return Err(ErrorCode::Spectator.into());
+        }
+        let kind = self.room.kind();
+        let name = kind.resolve(type_).map_err(|code| Failure::from(code).with("type", type_))?;
+        if !self.slot.try_enqueue(kind.policy.member_queue_len) {
+            return Err(ErrorCode::QueueFull.into());
+        }
+        let slot = self.slot.clone();
+        let arrival = Arrival::Message { slot, no: self.no, request, name, payload: own(payload) };
+        self.room.push(arrival).map_err(|error| {
+            self.slot.dequeued();
+            failure(error)
+        })
+    }
+}
+
+impl Drop for Conversation {
+    fn drop(&mut self) {
+        for (_, InRoom { room, slot, .. }) in self.rooms.drain() {
+            let _ = room.push(Arrival::Leave { slot, why: Leave::Disconnected });
+        }
+        if self.who.is_some() {
+            self.registry.metrics().sessions.dec();
+        }
+    }
+}
+
+fn failure(error: PushError) -> Failure {
+    match error {
+        PushError::Full => ErrorCode::QueueFull.into(),
+        PushError::Closed => ErrorCode::RoomClosed.into(),
+    }
+}
+
+fn own(payload: Bytes) -> Bytes {
+    if payload.len() < COPY_BELOW { Bytes::copy_from_slice(&payload) } else { payload }
+}
+
+fn now_ms() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis() as u64
+}

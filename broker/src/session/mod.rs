@@ -1,0 +1,303 @@
+//! A session: one client over one connection. It reads frames and passes them on, and writes what its outbox owes. It knows rooms by
+//! their handles only.
+
+mod conversation;
+mod socket;
+mod writer;
+
+use std::future::poll_fn;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use dashmap::DashMap;
+use futures_util::Stream;
+use parlor_protocol::{CloseCode, Codec};
+use tokio::time::{Instant, Sleep};
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::error::{CapacityError, Error as WsError};
+use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
+use tracing::debug;
+
+use crate::outbox::Outbox;
+use crate::room::Registry;
+use crate::shard::{ShardNo, Shards};
+use conversation::{Conversation, Next};
+use socket::{Gate, Parked};
+use writer::Writer;
+
+pub use socket::Socket;
+
+/// Frames that one wake-up may read, so that a flood leaves the thread to others in between.
+const READS: usize = 64;
+/// How often deadlines are looked at.
+const HOUSEKEEPING: Duration = Duration::from_secs(1);
+
+/// All sessions of a broker, and what they need.
+#[derive(Debug)]
+pub struct Sessions {
+    registry: Arc<Registry>,
+    shards: Arc<Shards>,
+    live: DashMap<u64, Arc<Outbox>>,
+    next: AtomicU64,
+    draining: std::sync::atomic::AtomicBool,
+    gone: tokio::sync::Notify,
+}
+
+impl Sessions {
+    /// No sessions yet.
+    pub fn new(registry: Arc<Registry>, shards: Arc<Shards>) -> Self {
+        let (live, next) = (DashMap::new(), AtomicU64::new(1));
+        Self { registry, shards, live, next, draining: false.into(), gone: tokio::sync::Notify::new() }
+    }
+
+    /// Runs a connection whose WebSocket handshake is done, on a shard. `early` is what was read behind the handshake; `guard` is held
+    /// for as long as the connection lives.
+    ///
+    /// # Errors
+    /// When the socket cannot be taken from this thread's runtime.
+    pub fn spawn(
+        self: &Arc<Self>,
+        socket: Socket,
+        early: Bytes,
+        codec: Codec,
+        guard: impl Send + 'static,
+    ) -> io::Result<()> {
+        let parked = Parked::park(socket)?;
+        let (sessions, shard) = (self.clone(), self.shards.next());
+        self.shards.runtime(shard).spawn(async move {
+            let session = Session::new(&sessions, parked, early, codec).await;
+            run(session, sessions, shard, guard);
+        });
+        Ok(())
+    }
+
+    /// Lets no new session say hello.
+    pub fn refuse_new(&self) {
+        self.draining.store(true, Ordering::Release);
+    }
+
+    /// Ends all sessions, after what they are owed.
+    pub fn close_all(&self, code: CloseCode) {
+        for outbox in self.live.iter() {
+            outbox.close(code);
+        }
+    }
+
+    /// Waits until no session is left.
+    pub async fn empty(&self) {
+        loop {
+            let gone = self.gone.notified();
+            if self.live.is_empty() {
+                return;
+            }
+            gone.await;
+        }
+    }
+
+    fn draining(&self) -> bool {
+        self.draining.load(Ordering::Acquire)
+    }
+}
+
+/// Runs a session on its shard, and again on another one whenever it moves.
+fn run(mut session: Session, sessions: Arc<Sessions>, shard: ShardNo, guard: impl Send + 'static) {
+    let runtime = sessions.shards.runtime(shard).clone();
+    runtime.spawn(async move {
+        match session.run(shard).await {
+            Step::Move(to) if session.ws.get_mut().depart().is_ok() => run(session, sessions, to, guard),
+            Step::Move(_) => session.end(None),
+            Step::End(code) => session.end(code),
+        }
+    });
+}
+
+struct Session {
+    ws: WebSocketStream<Gate>,
+    /// Whether tungstenite may hold frames that it has read already, which no readiness of the socket will announce.
+    unread: bool,
+    writer: Writer,
+    outbox: Arc<Outbox>,
+    talk: Conversation,
+    since: Instant,
+    heard: Instant,
+    pinged: bool,
+    wrote: Instant,
+    number: u64,
+    sessions: Arc<Sessions>,
+}
+
+/// What a session does next.
+enum Step {
+    /// Goes on, on another shard.
+    Move(ShardNo),
+    /// Ends: by the broker's code, or `None` when the client or the network ended it.
+    End(Option<CloseCode>),
+}
+
+impl Session {
+    async fn new(sessions: &Arc<Sessions>, parked: Parked, early: Bytes, codec: Codec) -> Self {
+        let limits = sessions.registry.limits();
+        let config = WebSocketConfig::default()
+            .read_buffer_size(4 << 10)
+            .max_message_size(Some(limits.hard_frame_bytes()))
+            .max_frame_size(Some(limits.hard_frame_bytes()));
+        let ws =
+            WebSocketStream::from_partially_read(Gate::new(parked), early.into(), Role::Server, Some(config)).await;
+        let outbox = Arc::new(Outbox::new(codec, limits));
+        let number = sessions.next.fetch_add(1, Ordering::Relaxed);
+        sessions.live.insert(number, outbox.clone());
+        let now = Instant::now();
+        Self {
+            ws,
+            unread: true,
+            writer: Writer::default(),
+            talk: Conversation::new(sessions.registry.clone(), outbox.clone(), number),
+            outbox,
+            since: now,
+            heard: now,
+            pinged: false,
+            wrote: now,
+            number,
+            sessions: sessions.clone(),
+        }
+    }
+
+    async fn run(&mut self, shard: ShardNo) -> Step {
+        if self.ws.get_mut().arrive().is_err() {
+            return Step::End(None);
+        }
+        let mut housekeeping = Box::pin(tokio::time::sleep(HOUSEKEEPING));
+        poll_fn(|cx| self.poll(cx, shard, housekeeping.as_mut())).await
+    }
+
+    /// One wake-up: reads what is there, writes what is owed, looks at the clock.
+    fn poll(&mut self, cx: &mut Context<'_>, shard: ShardNo, housekeeping: Pin<&mut Sleep>) -> Poll<Step> {
+        if let Poll::Ready(step) = self.poll_clock(cx, housekeeping) {
+            return Poll::Ready(step);
+        }
+        if let Poll::Ready(code) = self.poll_read(cx) {
+            return Poll::Ready(Step::End(code));
+        }
+        let owed = self.writer.poll(cx, self.ws.get_mut(), &self.outbox);
+        self.count_writes();
+        match owed {
+            Poll::Ready(Ok(code)) => Poll::Ready(Step::End(code)),
+            Poll::Ready(Err(_)) => Poll::Ready(Step::End(None)),
+            // Only between frames, so that the socket can change hands.
+            Poll::Pending => match self.talk.home().filter(|to| *to != shard && !self.writer.blocked()) {
+                Some(to) => Poll::Ready(Step::Move(to)),
+                None => Poll::Pending,
+            },
+        }
+    }
+
+    /// Reads until the socket has no more, or this turn's share is used up. `Ready` ends the session.
+    fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Option<CloseCode>> {
+        let mut left = READS;
+        while self.unread || self.ws.get_mut().poll_read_ready(cx).is_ready() {
+            self.unread = true;
+            loop {
+                if left == 0 {
+                    cx.waker().wake_by_ref();
+                    return Poll::Pending;
+                }
+                left -= 1;
+                let Poll::Ready(read) = Pin::new(&mut self.ws).poll_next(cx) else {
+                    self.unread = false;
+                    break;
+                };
+                if let Poll::Ready(end) = self.handle_read(cx, read) {
+                    return Poll::Ready(end);
+                }
+            }
+            if matches!(self.ws.get_mut().socket(), Ok(Socket::Memory(_))) {
+                // A pipe has no readiness to ask for; the read has registered for waking.
+                break;
+            }
+        }
+        Poll::Pending
+    }
+
+    fn handle_read(&mut self, cx: &mut Context<'_>, read: Option<Result<Message, WsError>>) -> Poll<Option<CloseCode>> {
+        (self.heard, self.pinged) = (Instant::now(), false);
+        match read {
+            Some(Ok(Message::Binary(frame))) => self.handle_frame(&frame, Codec::MsgPack),
+            Some(Ok(Message::Text(text))) => self.handle_frame(&Bytes::from(text), Codec::Json),
+            Some(Ok(Message::Close(_))) => {
+                // The reply is with the control frames; one write is all it gets.
+                let _ = self.writer.poll(cx, self.ws.get_mut(), &self.outbox);
+                return Poll::Ready(None);
+            }
+            Some(Ok(_)) => {}
+            Some(Err(WsError::Capacity(CapacityError::MessageTooLong { size, .. }))) => {
+                self.talk.frame_too_large(size);
+                self.outbox.close(CloseCode::FrameTooLarge);
+                let _ = self.writer.poll(cx, self.ws.get_mut(), &self.outbox);
+                self.count_writes();
+                return Poll::Ready(Some(CloseCode::FrameTooLarge));
+            }
+            Some(Err(WsError::Protocol(_) | WsError::Utf8(_))) => return Poll::Ready(Some(CloseCode::BadFrames)),
+            Some(Err(_)) | None => return Poll::Ready(None),
+        }
+        Poll::Pending
+    }
+
+    fn handle_frame(&mut self, frame: &Bytes, codec: Codec) {
+        match self.talk.handle(frame, codec, self.sessions.draining()) {
+            Next::Listen => {}
+            Next::Close(code) => self.outbox.close(code),
+        }
+    }
+
+    /// Hello, silence and the write deadline, once a second. `Ready` ends the session.
+    fn poll_clock(&mut self, cx: &mut Context<'_>, mut housekeeping: Pin<&mut Sleep>) -> Poll<Step> {
+        while housekeeping.as_mut().poll(cx).is_ready() {
+            let now = Instant::now();
+            housekeeping.as_mut().reset(now + HOUSEKEEPING);
+            let limits = self.sessions.registry.limits();
+            let silence = now.saturating_duration_since(self.heard).as_millis() as u64;
+            if self.writer.blocked() && now.saturating_duration_since(self.wrote) > limits.write_deadline() {
+                return Poll::Ready(Step::End(Some(CloseCode::SlowConsumer)));
+            }
+            let age = now.saturating_duration_since(self.since).as_millis() as u64;
+            if !self.talk.said_hello() && age >= limits.hello_timeout_ms {
+                self.outbox.close(CloseCode::HelloTimeout);
+            } else if silence >= limits.idle_timeout_ms {
+                self.outbox.close(CloseCode::IdleTimeout);
+            } else if silence >= limits.ping_after_ms && !self.pinged {
+                const PING: &[u8] = &[0x89, 0];
+                self.pinged = true;
+                self.outbox.push(Bytes::from_static(PING));
+            }
+        }
+        Poll::Pending
+    }
+
+    fn count_writes(&mut self) {
+        let wrote = std::mem::take(&mut self.writer.wrote);
+        if wrote.calls > 0 || !self.writer.blocked() {
+            self.wrote = Instant::now();
+        }
+        let metrics = self.sessions.registry.metrics();
+        metrics.writes.inc_by(wrote.calls);
+        metrics.bytes_out.inc_by(wrote.bytes);
+    }
+
+    fn end(self, code: Option<CloseCode>) {
+        debug!(session = self.number, cause = code.map_or("client", CloseCode::as_str), "connection ended");
+        self.sessions.registry.metrics().close(code);
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        self.sessions.live.remove(&self.number);
+        self.sessions.gone.notify_waiters();
+    }
+}

@@ -1,0 +1,123 @@
+//! The only place that writes to a client's socket: everything that is owed, in one vectored write per wake-up.
+
+use std::collections::VecDeque;
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::{Buf, Bytes};
+use parlor_protocol::CloseCode;
+use tokio::io::AsyncWrite;
+
+use super::socket::Gate;
+use crate::outbox::{Outbox, Taken};
+
+/// Frames that one call may take; the kernel takes at most 1024 pieces.
+const PIECES: usize = 64;
+
+/// Frames on their way into the socket.
+#[derive(Debug, Default)]
+pub(crate) struct Writer {
+    frames: VecDeque<Bytes>,
+    /// Whether the frame at the front is partly out.
+    begun: bool,
+    closing: Option<CloseCode>,
+    /// What has been done since it was last asked.
+    pub(crate) wrote: Wrote,
+}
+
+/// Calls and bytes, for metrics and for the write deadline.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Wrote {
+    pub(crate) calls: u64,
+    pub(crate) bytes: u64,
+}
+
+impl Writer {
+    /// Writes until nothing is owed or the socket takes no more. `Ready` means that everything is out that will ever be.
+    pub(crate) fn poll(
+        &mut self,
+        cx: &mut Context<'_>,
+        gate: &mut Gate,
+        outbox: &Outbox,
+    ) -> Poll<io::Result<Option<CloseCode>>> {
+        loop {
+            // Between frames only: control frames must not cut into one.
+            if !self.begun
+                && let Some(control) = gate.take_control()
+            {
+                self.frames.push_front(control.clone());
+                // The outbox did not count these bytes, and takes back all that is written.
+                outbox.lend(control.len());
+            }
+            if self.frames.len() < PIECES && self.closing.is_none() {
+                let room = PIECES - self.frames.len();
+                if let Poll::Ready(Taken::Close(code)) = outbox.poll_take(cx, &mut self.frames, room) {
+                    self.closing = Some(code);
+                    let last = close_frame(code);
+                    outbox.lend(last.len());
+                    self.frames.push_back(last);
+                }
+            }
+            if self.frames.is_empty() {
+                return self.closing.map_or(Poll::Pending, |code| Poll::Ready(Ok(Some(code))));
+            }
+            match self.poll_write(cx, gate)? {
+                Poll::Ready(count) => outbox.written(count),
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+    }
+
+    /// Whether something waits for the socket to take it.
+    pub(crate) fn blocked(&self) -> bool {
+        !self.frames.is_empty()
+    }
+
+    fn poll_write(&mut self, cx: &mut Context<'_>, gate: &mut Gate) -> io::Result<Poll<usize>> {
+        let socket = Pin::new(gate.socket()?);
+        let written = if self.frames.len() == 1 {
+            socket.poll_write(cx, &self.frames[0])
+        } else {
+            let mut pieces = [IoSlice::new(&[]); PIECES];
+            let mut count = 0;
+            for (piece, frame) in pieces.iter_mut().zip(&self.frames) {
+                *piece = IoSlice::new(frame);
+                count += 1;
+            }
+            socket.poll_write_vectored(cx, &pieces[..count])
+        };
+        let Poll::Ready(result) = written else { return Ok(Poll::Pending) };
+        let count = result?;
+        if count == 0 {
+            return Err(io::ErrorKind::WriteZero.into());
+        }
+        self.wrote.calls += 1;
+        self.wrote.bytes += count as u64;
+        self.advance(count);
+        Ok(Poll::Ready(count))
+    }
+
+    fn advance(&mut self, mut count: usize) {
+        self.begun = false;
+        while let Some(front) = self.frames.front_mut() {
+            if count < front.len() {
+                front.advance(count);
+                self.begun = count > 0;
+                return;
+            }
+            count -= front.len();
+            self.frames.pop_front();
+        }
+    }
+}
+
+/// A WebSocket close frame (RFC 6455, section 5.5.1): code and reason.
+fn close_frame(code: CloseCode) -> Bytes {
+    const FIN_CLOSE: u8 = 0x88;
+    let reason = code.as_str().as_bytes();
+    let mut frame = vec![FIN_CLOSE, 2 + reason.len() as u8];
+    frame.extend_from_slice(&code.number().to_be_bytes());
+    frame.extend_from_slice(reason);
+    frame.into()
+}

@@ -1,0 +1,79 @@
+//! The threads that run rooms and the connections in them: one single-threaded runtime each, so that a room, its members and
+//! its handler need no hop between cores.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread::JoinHandle;
+
+use tokio::runtime::Handle;
+use tokio::sync::oneshot;
+
+/// Which shard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct ShardNo(pub usize);
+
+/// The shards of one broker. Dropping them ends their threads, and with them every task that still runs there.
+#[derive(Debug)]
+pub struct Shards {
+    threads: Vec<Thread>,
+    next: AtomicUsize,
+}
+
+#[derive(Debug)]
+struct Thread {
+    runtime: Handle,
+    stop: Option<oneshot::Sender<()>>,
+    join: Option<JoinHandle<()>>,
+}
+
+impl Shards {
+    /// Starts `count` shards, or one per core for 0.
+    ///
+    /// # Errors
+    /// When the operating system gives no thread or no event queue.
+    pub fn start(count: usize) -> std::io::Result<Self> {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let count = if count == 0 { cores } else { count };
+        let threads = (0..count).map(Thread::start).collect::<Result<_, _>>()?;
+        Ok(Self { threads, next: AtomicUsize::new(0) })
+    }
+
+    /// Another shard every time.
+    pub fn next(&self) -> ShardNo {
+        ShardNo(self.next.fetch_add(1, Ordering::Relaxed) % self.threads.len())
+    }
+
+    /// The runtime of a shard.
+    pub fn runtime(&self, shard: ShardNo) -> &Handle {
+        &self.threads[shard.0 % self.threads.len()].runtime
+    }
+
+    /// Tasks that are alive on all shards.
+    pub fn tasks(&self) -> usize {
+        self.threads.iter().map(|thread| thread.runtime.metrics().num_alive_tasks()).sum()
+    }
+}
+
+impl Thread {
+    fn start(number: usize) -> std::io::Result<Self> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let handle = runtime.handle().clone();
+        let (stop, stopped) = oneshot::channel();
+        let run = move || {
+            // Either an order to stop or the loss of whoever could give it.
+            let _ = runtime.block_on(stopped);
+        };
+        let join = std::thread::Builder::new().name(format!("parlor-shard-{number}")).spawn(run)?;
+        Ok(Self { runtime: handle, stop: Some(stop), join: Some(join) })
+    }
+}
+
+impl Drop for Thread {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        let own = self.join.as_ref().is_some_and(|join| join.thread().id() == std::thread::current().id());
+        // The last owner may be a task of this very thread, which cannot wait for itself.
+        if let Some(join) = self.join.take().filter(|_| !own) {
+            let _ = join.join();
+        }
+    }
+}

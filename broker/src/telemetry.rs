@@ -1,0 +1,119 @@
+//! What is counted, in the Prometheus text format. One struct, handed in; handles are resolved once.
+
+use parlor_protocol::{CloseCode, ErrorCode};
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::{Registry, Unit};
+
+/// All counters and gauges of one broker. Cloning shares them.
+#[derive(Clone, Debug, Default)]
+#[allow(missing_docs, reason = "the help texts below say what each is")]
+pub struct Metrics {
+    pub connections: Gauge,
+    pub sessions: Gauge,
+    pub rooms: Gauge,
+    pub members: Gauge,
+    pub sessions_opened: Counter,
+    pub rooms_opened: Counter,
+    pub inputs: Counter,
+    pub outputs: Counter,
+    pub deliveries: Counter,
+    pub frames_in: Counter,
+    pub bytes_in: Counter,
+    pub bytes_out: Counter,
+    pub writes: Counter,
+    pub messages_accepted: Counter,
+    pub messages_handled: Counter,
+    pub messages_room_closed: Counter,
+    pub messages_orphaned: Counter,
+    pub queue_full: Counter,
+    pub handler_faults: Counter,
+    pub handler_panics: Counter,
+    pub connections_refused: Counter,
+    errors: Family<ErrorLabel, Counter>,
+    closes: Family<CloseLabel, Counter>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ErrorLabel {
+    code: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct CloseLabel {
+    cause: &'static str,
+}
+
+impl Metrics {
+    /// Counts an error that a client is told.
+    pub fn error(&self, code: ErrorCode) {
+        self.errors.get_or_create(&ErrorLabel { code: code.as_str() }).inc();
+    }
+
+    /// Counts a failure by its code; all of a game's own codes count as `app`, so that labels stay few.
+    pub fn failure(&self, code: &str) {
+        match ErrorCode::ALL.iter().find(|known| known.as_str() == code) {
+            Some(known) => self.error(*known),
+            None => {
+                self.errors.get_or_create(&ErrorLabel { code: "app" }).inc();
+            }
+        }
+    }
+
+    /// How often an error was told.
+    pub fn errors(&self, code: ErrorCode) -> u64 {
+        self.errors.get_or_create(&ErrorLabel { code: code.as_str() }).get()
+    }
+
+    /// Counts the end of a session: the broker's code, or `None` when the client ended it.
+    pub fn close(&self, code: Option<CloseCode>) {
+        let cause = code.map_or("client", CloseCode::as_str);
+        self.closes.get_or_create(&CloseLabel { cause }).inc();
+    }
+
+    /// How often sessions ended for this cause.
+    pub fn closes(&self, code: Option<CloseCode>) -> u64 {
+        self.closes.get_or_create(&CloseLabel { cause: code.map_or("client", CloseCode::as_str) }).get()
+    }
+
+    /// Everything as Prometheus text.
+    pub fn render(&self) -> String {
+        let mut registry = Registry::with_prefix("parlor");
+        self.register(&mut registry);
+        let mut text = String::new();
+        // Writing into a String cannot fail.
+        let _ = encode(&mut text, &registry);
+        text
+    }
+
+    fn register(&self, to: &mut Registry) {
+        to.register("connections", "Open TCP connections", self.connections.clone());
+        to.register("sessions", "Sessions that said hello", self.sessions.clone());
+        to.register("rooms", "Open rooms", self.rooms.clone());
+        to.register("members", "Members of all rooms", self.members.clone());
+        to.register("sessions_opened", "Sessions begun", self.sessions_opened.clone());
+        to.register("rooms_opened", "Rooms begun", self.rooms_opened.clone());
+        to.register("inputs", "Inputs numbered by rooms", self.inputs.clone());
+        to.register("outputs", "Outputs of handlers", self.outputs.clone());
+        to.register("deliveries", "Frames put into outboxes by rooms", self.deliveries.clone());
+        to.register("frames_in", "Frames read from clients", self.frames_in.clone());
+        to.register_with_unit("in", "Frame bytes read from clients", Unit::Bytes, self.bytes_in.clone());
+        to.register_with_unit("out", "Bytes written to clients", Unit::Bytes, self.bytes_out.clone());
+        to.register("writes", "Write calls to clients", self.writes.clone());
+        to.register("messages_accepted", "Client messages taken into a room queue", self.messages_accepted.clone());
+        to.register("messages_handled", "Client messages that a handler saw", self.messages_handled.clone());
+        let help = "Client messages still queued when their room closed";
+        to.register("messages_room_closed", help, self.messages_room_closed.clone());
+        let help = "Client messages whose sender was gone when their turn came";
+        to.register("messages_orphaned", help, self.messages_orphaned.clone());
+        to.register("queue_full", "Joins, messages and events refused by a full queue", self.queue_full.clone());
+        to.register("handler_faults", "Inputs that a handler refused or failed", self.handler_faults.clone());
+        to.register("handler_panics", "Inputs on which a handler panicked", self.handler_panics.clone());
+        to.register("connections_refused", "Connections over the limit", self.connections_refused.clone());
+        to.register("errors", "Errors told to clients, by code", self.errors.clone());
+        to.register("closes", "Ends of connections, by cause", self.closes.clone());
+    }
+}

@@ -1,0 +1,138 @@
+//! Frames as they leave: encoded once per codec, WebSocket header included, shared by all who get them.
+
+use std::cell::OnceCell;
+
+use bytes::Bytes;
+use parlor_protocol::{BrokerFrame, Codec, ErrorCode, Failure};
+
+/// Room for the longest header of a frame from a server (RFC 6455, section 5.2: no mask).
+const HEADER: usize = 10;
+
+/// Encodes one frame for connections of `codec`. What has no form in JSON becomes a `not_representable` error.
+pub fn encode(codec: Codec, frame: &BrokerFrame) -> Bytes {
+    let mut out = Vec::with_capacity(HEADER + 48 + payload_len(frame));
+    out.resize(HEADER, 0);
+    if let Err(error) = frame.encode_into(codec, &mut out) {
+        out.truncate(HEADER);
+        let failure = Failure::from(ErrorCode::NotRepresentable).because(error.to_string());
+        let told = BrokerFrame::Error { id: answered(frame), error: failure };
+        // An error has JSON form by its type.
+        let _ = told.encode_into(codec, &mut out);
+    }
+    with_header(codec, out)
+}
+
+/// A frame that is encoded when the first reader of a codec asks for it, and shared from then on.
+#[derive(Debug)]
+pub struct SharedFrame {
+    frame: BrokerFrame,
+    encoded: [OnceCell<Bytes>; 2],
+}
+
+impl SharedFrame {
+    /// A frame that nobody has asked for yet.
+    pub fn new(frame: BrokerFrame) -> Self {
+        Self { frame, encoded: [OnceCell::new(), OnceCell::new()] }
+    }
+
+    /// What it says.
+    pub fn frame(&self) -> &BrokerFrame {
+        &self.frame
+    }
+
+    /// The bytes for connections of `codec`.
+    pub fn bytes(&self, codec: Codec) -> Bytes {
+        self.encoded[codec as usize].get_or_init(|| encode(codec, &self.frame)).clone()
+    }
+}
+
+/// Puts the WebSocket header right before the frame that begins at [`HEADER`].
+fn with_header(codec: Codec, mut out: Vec<u8>) -> Bytes {
+    const FIN: u8 = 0x80;
+    let opcode = match codec {
+        Codec::MsgPack => 2,
+        Codec::Json => 1,
+    };
+    let len = out.len() - HEADER;
+    let start = match len {
+        0..126 => {
+            out[HEADER - 1] = len as u8;
+            HEADER - 2
+        }
+        126..65_536 => {
+            out[HEADER - 3] = 126;
+            out[HEADER - 2..HEADER].copy_from_slice(&(len as u16).to_be_bytes());
+            HEADER - 4
+        }
+        _ => {
+            out[1] = 127;
+            out[2..HEADER].copy_from_slice(&(len as u64).to_be_bytes());
+            0
+        }
+    };
+    out[start] = FIN | opcode;
+    Bytes::from(out).slice(start..)
+}
+
+fn payload_len(frame: &BrokerFrame) -> usize {
+    match frame {
+        BrokerFrame::Publish { payload, .. } | BrokerFrame::Reply { payload, .. } => payload.len(),
+        BrokerFrame::Joined { view, .. } => view.len() + 256,
+        BrokerFrame::Closed { result, .. } => result.len(),
+        _ => 64,
+    }
+}
+
+/// The client's id that a frame answers.
+fn answered(frame: &BrokerFrame) -> Option<u64> {
+    match frame {
+        BrokerFrame::Joined { id, .. } | BrokerFrame::Reply { id, .. } => Some(*id),
+        BrokerFrame::Refused { id, .. } | BrokerFrame::Error { id, .. } => *id,
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use parlor_protocol::{Place, RoomNo, Seq};
+    use tokio_tungstenite::tungstenite::protocol::Role;
+    use tokio_tungstenite::tungstenite::{Message, WebSocket};
+
+    fn publish(payload: Vec<u8>) -> BrokerFrame {
+        let mut value = vec![0xc6];
+        value.extend((payload.len() as u32).to_be_bytes());
+        value.extend(payload);
+        let place = Place { seq: Seq(1), index: 0 };
+        BrokerFrame::Publish { room: RoomNo(7), place, type_: 0, payload: value.into() }
+    }
+
+    #[test]
+    fn headers_of_all_lengths_read_as_websocket_frames() {
+        for size in [0, 50, 115, 116, 117, 125, 126, 127, 65_520, 65_535, 65_536, 200_000] {
+            let frame = publish(vec![9; size]);
+            let bytes = encode(Codec::MsgPack, &frame);
+            let mut socket = WebSocket::from_raw_socket(std::io::Cursor::new(bytes.to_vec()), Role::Client, None);
+            let Ok(Message::Binary(data)) = socket.read() else { panic!("size {size}") };
+            assert_eq!(BrokerFrame::decode(Codec::MsgPack, &data), Ok(frame));
+        }
+    }
+
+    #[test]
+    fn a_shared_frame_is_encoded_once_per_codec() {
+        let shared = SharedFrame::new(publish(vec![1, 2, 3]));
+        let (first, second) = (shared.bytes(Codec::MsgPack), shared.bytes(Codec::MsgPack));
+        assert_eq!(first.as_ptr(), second.as_ptr());
+        assert_eq!(shared.bytes(Codec::Json)[0], 0x81);
+    }
+
+    #[test]
+    fn what_json_cannot_say_becomes_an_error() {
+        let extension = Bytes::from_static(&[0xd4, 1, 2]);
+        let place = Place::default();
+        let bytes = encode(Codec::Json, &BrokerFrame::Reply { room: RoomNo(0), place, id: 5, payload: extension });
+        let text = std::str::from_utf8(&bytes[2..]).unwrap().trim_start_matches(|c| c != '[');
+        assert!(text.starts_with("[40,5,"), "{text}");
+        assert!(text.contains("not_representable"), "{text}");
+    }
+}

@@ -1,0 +1,93 @@
+//! A room kind's policy, and the one table of its defaults.
+
+use serde::{Deserialize, Serialize};
+
+/// How rooms of a kind behave. Everything has a default, so a game states only what it wants otherwise.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Policy {
+    /// Seats for players. Default 64.
+    pub max_players: u32,
+    /// Places for spectators. Default 0: nobody may only watch.
+    pub max_spectators: u32,
+    /// Ticks a second, 0 to 1000. Default 0: no ticks.
+    pub tick_hz: u32,
+    /// Whether a room without players ticks. Default [`TickWhen::Occupied`].
+    pub tick_when: TickWhen,
+    /// Milliseconds that a room without members lives on. Default 30,000: long enough to reload a page.
+    pub empty_ttl_ms: u64,
+    /// Joins and client messages that may wait in the room queue. Default 4096: a tenth of a second at 40,000 a second.
+    pub queue_len: u32,
+    /// Bytes of payload that may wait in the room queue. Default 4 MiB.
+    pub queue_bytes: u64,
+    /// Messages of one member that may wait, so that one cannot fill the queue. Default 256.
+    pub member_queue_len: u32,
+    /// Bytes of a single output. Default 64 KiB: more would hold up everything behind it on a slow link.
+    pub max_output_bytes: u64,
+    /// Bytes of all outputs of one input together. Default 1 MiB.
+    pub max_outputs_bytes: u64,
+    /// Fields of the join options on which a room found by `find_or_create` must agree with the joiner. They become
+    /// properties of the room that is made. Default none.
+    pub match_by: Vec<String>,
+    /// Named topics that clients may follow and leave by themselves. Default none.
+    pub client_topics: Vec<String>,
+    /// Whether clients are told which of their messages the publishes reflect, for prediction. Default no.
+    pub handled: Handled,
+    /// What a panic of the handler does to the room. Default [`OnPanic::GoOn`].
+    pub on_panic: OnPanic,
+    /// Milliseconds that a room may go on after its `close` hook when the hook did not end it. Default 0; at most 8,000
+    /// count when the broker shuts down.
+    pub close_grace_ms: u64,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self {
+            max_players: 64,
+            max_spectators: 0,
+            tick_hz: 0,
+            tick_when: TickWhen::Occupied,
+            empty_ttl_ms: 30_000,
+            queue_len: 4096,
+            queue_bytes: 4 << 20,
+            member_queue_len: 256,
+            max_output_bytes: 64 << 10,
+            max_outputs_bytes: 1 << 20,
+            match_by: Vec::new(),
+            client_topics: Vec::new(),
+            handled: Handled::Silent,
+            on_panic: OnPanic::GoOn,
+            close_grace_ms: 0,
+        }
+    }
+}
+
+/// When a room ticks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TickWhen {
+    /// While a player is in.
+    Occupied,
+    /// As long as the room lives.
+    Always,
+}
+
+/// Whether clients are told what has been handled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Handled {
+    /// They are not.
+    Silent,
+    /// Each gets a `handled` frame behind the publishes that reflect a message of its own.
+    Told,
+}
+
+/// What a panic of the handler does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnPanic {
+    /// The input's outputs are discarded, its sender is told, and the room goes on with the state as the panic left it.
+    GoOn,
+    /// The room is closed with `room_failed`.
+    Close,
+}
