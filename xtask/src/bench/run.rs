@@ -13,6 +13,9 @@ pub(super) const SERVERS: [&str; 2] = ["plain", "parlor"];
 /// Beyond this share of a pinned server's core, in percent, latency says nothing about the server's speed.
 const SATURATED: f64 = 85.0;
 
+/// Beyond this share of a core for everybody else, in percent, the run was disturbed.
+const DISTURBED: f64 = 20.0;
+
 /// What all runs have in common.
 #[derive(Clone, Copy)]
 pub(super) struct Shape {
@@ -75,10 +78,19 @@ impl Bench {
         }
         let figures: Value = serde_json::from_str(&line)?;
         println!("{server:>6}: {}", summary(&figures));
-        if workload == Workload::Rooms && self.shape.pin && share_of_core(&figures) > SATURATED {
+        self.warn(server, workload, &figures);
+        Ok(figures)
+    }
+
+    /// Says when latencies are not what they seem.
+    fn warn(&self, server: &str, workload: Workload, figures: &Value) {
+        let full = self.shape.pin && share_of_core(figures, "/server/cpu_s") > SATURATED;
+        if full && workload == Workload::Rooms {
             println!("{server:>6}: its core was full, so its latencies are those of a queue; try a lower --hz");
         }
-        Ok(figures)
+        if share_of_core(figures, "/others_cpu_s") > DISTURBED {
+            println!("{server:>6}: other programs were at work, so its latencies are partly theirs");
+        }
     }
 
     fn on_core(&self, core: u8, program: &Path) -> Command {
@@ -94,19 +106,20 @@ impl Bench {
 fn summary(figures: &Value) -> String {
     format!(
         "{} deliveries, p50 {} us, p99 {} us, {} CPU us and {} switches per delivery, \
-         {:.0} % of a core (load generator {:.0} %)",
+         {:.0} % of a core (load generator {:.0} %, others {:.0} %)",
         number(figures, "/window_deliveries"),
         number(figures, "/latency_us/p50"),
         number(figures, "/latency_us/p99"),
         number(figures, "/server/cpu_us_per_delivery"),
         number(figures, "/server/context_switches_per_delivery"),
-        share_of_core(figures),
-        100.0 * number(figures, "/client_cpu_s") / number(figures, "/seconds"),
+        share_of_core(figures, "/server/cpu_s"),
+        share_of_core(figures, "/client_cpu_s"),
+        share_of_core(figures, "/others_cpu_s"),
     )
 }
 
-fn share_of_core(figures: &Value) -> f64 {
-    100.0 * number(figures, "/server/cpu_s") / number(figures, "/seconds")
+fn share_of_core(figures: &Value, pointer: &str) -> f64 {
+    100.0 * number(figures, pointer) / number(figures, "/seconds")
 }
 
 fn number(figures: &Value, pointer: &str) -> f64 {

@@ -2,8 +2,8 @@
 
 use super::client::Client;
 use super::pacing::{Plan, Schedule};
-use super::report::{Quantiles, Report, ServerCost};
-use super::sample::Sample;
+use super::report::{Quantiles, Report, ServerCost, thousandths};
+use super::sample::{Sample, machine_seconds};
 use super::{Failure, Options};
 use crate::check::Checker;
 use crate::frames::ServerFrame;
@@ -53,6 +53,7 @@ struct Moment {
     delivered: u64,
     server: Option<Sample>,
     own: Sample,
+    machine_seconds: f64,
 }
 
 /// What has come in.
@@ -128,7 +129,12 @@ impl Engine {
             return Ok(());
         }
         let server = self.server.as_deref().map(Sample::take).transpose()?;
-        let moment = Moment { delivered: self.tally.delivered, server, own: Sample::take("self")? };
+        let moment = Moment {
+            delivered: self.tally.delivered,
+            server,
+            own: Sample::take("self")?,
+            machine_seconds: machine_seconds()?,
+        };
         match self.window.begun {
             None => self.window.begun = Some(moment),
             Some(_) => self.window.ended = Some(moment),
@@ -228,6 +234,10 @@ impl Engine {
         let (begun, ended) =
             self.window.begun.take().zip(self.window.ended.take()).ok_or("the window was not measured")?;
         let window_deliveries = ended.delivered - begun.delivered;
+        let server = begun.server.zip(ended.server);
+        let server = server.map(|(before, after)| ServerCost::between(before, after, window_deliveries));
+        let own = ended.own.cpu_seconds - begun.own.cpu_seconds;
+        let ours = own + server.map_or(0.0, |server| server.cpu_s);
         let (errors, told) = self.tally.checker.violations();
         Ok(Report {
             seconds: Duration::from_nanos(self.plan.window_ns).as_secs_f64(),
@@ -239,8 +249,9 @@ impl Engine {
             window_deliveries,
             latency_us: Quantiles::of(&self.tally.latency),
             send_lag_us: Quantiles::of(&self.tally.send_lag),
-            client_cpu_s: ended.own.cpu_seconds - begun.own.cpu_seconds,
-            server: begun.server.zip(ended.server).map(|(a, b)| ServerCost::between(a, b, window_deliveries)),
+            client_cpu_s: thousandths(own),
+            others_cpu_s: thousandths((ended.machine_seconds - begun.machine_seconds - ours).max(0.0)),
+            server,
         })
     }
 }

@@ -27,6 +27,8 @@ pub struct Report {
     pub send_lag_us: Quantiles,
     /// The generator's own CPU time in the window.
     pub client_cpu_s: f64,
+    /// CPU time of everybody else on the machine in the window: when this is not small, latencies are not the server's.
+    pub others_cpu_s: f64,
     /// What the window cost the server, when its process is known.
     pub server: Option<ServerCost>,
 }
@@ -59,7 +61,7 @@ impl Quantiles {
 /// Differences over the measured window.
 #[derive(Debug, Clone, Copy, Serialize)]
 pub struct ServerCost {
-    cpu_s: f64,
+    pub(super) cpu_s: f64,
     context_switches: u64,
     rss_kib: u64,
     cpu_us_per_delivery: f64,
@@ -73,7 +75,7 @@ impl ServerCost {
         let context_switches = after.context_switches.saturating_sub(before.context_switches);
         let per_delivery = |value: f64| value / deliveries.max(1) as f64;
         Self {
-            cpu_s: (cpu_s * 100.0).round() / 100.0,
+            cpu_s: thousandths(cpu_s),
             context_switches,
             rss_kib: after.rss_kib,
             cpu_us_per_delivery: thousandths(per_delivery(cpu_s * 1e6)),
@@ -87,6 +89,7 @@ fn micros(nanos: u64) -> f64 {
     (nanos as f64 / 100.0).round() / 10.0
 }
 
-fn thousandths(value: f64) -> f64 {
+/// Rounds away what is not known anyway.
+pub(super) fn thousandths(value: f64) -> f64 {
     (value * 1000.0).round() / 1000.0
 }

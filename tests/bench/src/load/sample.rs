@@ -29,10 +29,26 @@ impl Sample {
                 field(&status, "voluntary_ctxt_switches") + field(&status, "nonvoluntary_ctxt_switches");
         }
         let rss_kib = field(&fs::read_to_string(root.join("status"))?, "VmRSS");
-        #[expect(clippy::cast_precision_loss, reason = "ticks are few")]
-        let cpu_seconds = ticks as f64 / rustix::param::clock_ticks_per_second() as f64;
-        Ok(Self { cpu_seconds, context_switches, rss_kib })
+        Ok(Self { cpu_seconds: seconds(ticks), context_switches, rss_kib })
     }
+}
+
+/// Time in which any core did anything for anybody, other guests of the host included.
+pub(super) fn machine_seconds() -> Result<f64, Failure> {
+    let stat = fs::read_to_string("/proc/stat")?;
+    Ok(seconds(busy_ticks(&stat).ok_or("/proc/stat has another form")?))
+}
+
+#[expect(clippy::cast_precision_loss, reason = "ticks are few")]
+fn seconds(ticks: u64) -> f64 {
+    ticks as f64 / rustix::param::clock_ticks_per_second() as f64
+}
+
+/// The first line without its idle and waiting columns: user, nice, system, (idle, iowait,) irq, softirq, steal.
+fn busy_ticks(stat: &str) -> Option<u64> {
+    let columns = stat.lines().next()?.strip_prefix("cpu ")?.split_whitespace();
+    let columns: Vec<u64> = columns.map_while(|column| column.parse().ok()).take(8).collect();
+    (columns.len() == 8).then(|| columns.iter().sum::<u64>() - columns[3] - columns[4])
 }
 
 /// Fields 14 and 15, counted after the program's name, which may itself hold spaces and brackets.
@@ -68,6 +84,13 @@ mod tests {
         assert_eq!(field(status, "voluntary_ctxt_switches"), 7);
         assert_eq!(field(status, "nonvoluntary_ctxt_switches"), 5);
         assert_eq!(field(status, "absent"), 0);
+    }
+
+    #[test]
+    fn reads_what_the_machine_did() {
+        assert_eq!(busy_ticks("cpu  1 2 4 100 200 8 16 32 0 0\ncpu0 1\n"), Some(63));
+        assert_eq!(busy_ticks("cpu0 1 2\n"), None);
+        assert!(machine_seconds().unwrap() > 0.0);
     }
 
     #[test]
