@@ -39,6 +39,25 @@ pub struct Broker {
     metrics: Metrics,
 }
 
+/// Connects to a broker in the same process.
+#[derive(Clone)]
+pub struct Connector(Listener);
+
+impl Connector {
+    /// A connection: the returned end of the pipe speaks HTTP and WebSocket as a socket would. Must be called within a tokio runtime.
+    pub fn connect(&self) -> DuplexStream {
+        let (ours, theirs) = tokio::io::duplex(PIPE);
+        self.0.serve(Socket::Memory(ours));
+        theirs
+    }
+}
+
+impl std::fmt::Debug for Connector {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Connector").finish_non_exhaustive()
+    }
+}
+
 /// Why a broker did not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
@@ -100,11 +119,9 @@ impl Broker {
         self.shards.tasks()
     }
 
-    /// A connection without a network, for bots and tests: the other end of the pipe speaks HTTP and WebSocket as usual.
-    pub fn connect(&self) -> DuplexStream {
-        let (ours, theirs) = tokio::io::duplex(PIPE);
-        self.listener.serve(Socket::Memory(ours));
-        theirs
+    /// A way to connect without a network, for bots and tests.
+    pub fn connector(&self) -> Connector {
+        Connector(self.listener.clone())
     }
 
     /// Ends in order: no new sessions, rooms close with their grace, sessions are told, and all is gone within ten seconds.

@@ -130,7 +130,7 @@ fn begin(sessions: &Arc<Sessions>, upgraded: Upgraded, codec: Codec, connected: 
     // The raw socket comes back, with whatever was sent behind the handshake.
     match upgraded.downcast::<TokioIo<Socket>>() {
         Ok(parts) => {
-            if let Err(error) = sessions.spawn(parts.io.into_inner(), parts.read_buf, codec, connected) {
+            if let Err(error) = sessions.spawn(parts.io.into_inner(), parts.read_buf, codec, Box::new(connected)) {
                 debug!(%error, "socket lost between handshake and session");
             }
         }

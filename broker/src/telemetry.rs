@@ -32,6 +32,7 @@ pub struct Metrics {
     pub queue_full: Counter,
     pub handler_faults: Counter,
     pub handler_panics: Counter,
+    pub handler_overruns: Counter,
     pub connections_refused: Counter,
     errors: Family<ErrorLabel, Counter>,
     closes: Family<CloseLabel, Counter>,
@@ -112,6 +113,8 @@ impl Metrics {
         to.register("queue_full", "Joins, messages and events refused by a full queue", self.queue_full.clone());
         to.register("handler_faults", "Inputs that a handler refused or failed", self.handler_faults.clone());
         to.register("handler_panics", "Inputs on which a handler panicked", self.handler_panics.clone());
+        let help = "Batches of inputs that took over 100 ms to handle";
+        to.register("handler_overruns", help, self.handler_overruns.clone());
         to.register("connections_refused", "Connections over the limit", self.connections_refused.clone());
         to.register("errors", "Errors told to clients, by code", self.errors.clone());
         to.register("closes", "Ends of connections, by cause", self.closes.clone());

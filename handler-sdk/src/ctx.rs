@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use parlor_protocol::codec::to_payload;
 use parlor_protocol::room::{Audience, Door, Output};
-use parlor_protocol::{ErrorCode, Place, Seq};
+use parlor_protocol::{ErrorCode, Place, Seq, msgpack};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use serde::Serialize;
@@ -251,8 +251,14 @@ impl Ctx {
     }
 
     fn encode(&mut self, value: &(impl Serialize + ?Sized)) -> Bytes {
-        to_payload(value).unwrap_or_else(|error| {
-            self.fail(error.to_string());
+        let encoded = to_payload(value).map_err(|error| error.to_string());
+        // Clients refuse what nests too deep, so it must not leave.
+        let checked = encoded.and_then(|payload| match msgpack::check(&payload) {
+            Ok(()) => Ok(payload),
+            Err(error) => Err(error.to_string()),
+        });
+        checked.unwrap_or_else(|error| {
+            self.fail(error);
             Bytes::new()
         })
     }

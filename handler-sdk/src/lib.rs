@@ -31,19 +31,31 @@
 #[allow(unused_extern_crates)]
 extern crate self as parlor;
 
+#[cfg(feature = "embedded")]
+mod app;
 mod ctx;
 mod kind;
+#[cfg(feature = "embedded")]
+mod local;
 mod message;
 pub mod msg;
 mod room;
 #[doc(hidden)]
 pub mod rt;
 mod runner;
+#[cfg(feature = "embedded")]
+pub mod testing;
 mod work;
 
+#[cfg(feature = "embedded")]
+pub use app::App;
+#[cfg(feature = "embedded")]
+pub use axum;
 pub use ctx::Ctx;
 pub use kind::Kind;
 pub use message::{Message, Refusal};
+#[cfg(feature = "embedded")]
+pub use parlor_broker as broker;
 pub use parlor_macros::{Message, Refusal, room};
 pub use parlor_protocol::policy::{self, Policy};
 pub use parlor_protocol::room::{CloseWhy, Leave, Origin, Player, TimerId, Topic, WorkId};

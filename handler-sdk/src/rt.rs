@@ -177,6 +177,23 @@ fn answer<T: Serialize>(ctx: &mut Ctx, value: &T) -> Result {
     Ok(())
 }
 
+/// A vector, made without a name that the user's scope may lack.
+pub fn list<T, const N: usize>(items: [T; N]) -> Vec<T> {
+    items.into()
+}
+
+/// A vector of names.
+pub fn names(names: &[&str]) -> Vec<String> {
+    names.iter().copied().map(String::from).collect()
+}
+
+/// Refuses to compile a number of a policy that is out of its range.
+pub const fn in_range(value: u32, least: u32, most: u32, text: &str) {
+    if value < least || value > most {
+        panic!("{}", text);
+    }
+}
+
 /// Encodes a view.
 fn view<T: Serialize>(value: &T) -> Result<Option<Bytes>> {
     parlor_protocol::codec::to_payload(value)

@@ -1,1 +1,77 @@
-//! End-to-end tests of Parlor.
+//! The harness of the end-to-end tests: a broker on a free port, and the room that clients are tested against.
+
+use parlor::broker::{Broker, Config};
+use parlor::prelude::*;
+use parlor_client::{Options, Parlor};
+
+/// A room that answers: what the client libraries' tests talk to.
+#[derive(Default, Serialize, Deserialize)]
+pub struct Echo {}
+
+/// Something said.
+#[derive(Debug, PartialEq, Serialize, Deserialize, Message)]
+pub struct Said {
+    /// By whom.
+    pub from: PlayerId,
+    /// What.
+    pub text: String,
+}
+
+#[derive(Deserialize)]
+struct Say {
+    text: String,
+}
+
+#[derive(Deserialize)]
+struct Add {
+    a: i64,
+    b: i64,
+}
+
+#[derive(Refusal)]
+enum Denied {
+    #[refusal(code = "denied", text = "denied, as asked for")]
+    Denied { why: String },
+}
+
+#[room(kind = "echo", max_spectators = 8, client_topics = ["news"])]
+impl Echo {
+    #[msg::route("say")]
+    fn say(&mut self, ctx: &mut Ctx, from: PlayerId, say: Say) {
+        ctx.broadcast(&Said { from, text: say.text });
+    }
+
+    #[msg::route("add")]
+    fn add(&mut self, _ctx: &mut Ctx, _from: PlayerId, add: Add) -> i64 {
+        add.a.saturating_add(add.b)
+    }
+
+    #[msg::route("deny")]
+    fn deny(&mut self, _ctx: &mut Ctx, _from: PlayerId) -> Result<(), Denied> {
+        Err(Denied::Denied { why: "test".into() })
+    }
+}
+
+/// A configuration for tests: any free port.
+pub fn config() -> Config {
+    let mut config = Config { server_key: Some("test-key".into()), ..Config::default() };
+    config.listen.set_port(0);
+    config
+}
+
+/// A client of this broker, over a real socket.
+///
+/// # Panics
+/// When it cannot connect.
+pub async fn connect(broker: &Broker) -> Parlor {
+    connect_with(broker, Options::new()).await
+}
+
+/// The same with options.
+///
+/// # Panics
+/// When it cannot connect.
+pub async fn connect_with(broker: &Broker, options: Options) -> Parlor {
+    let url = format!("ws://{}", broker.addr());
+    Parlor::connect(&url, options).await.expect("a broker of our own takes us")
+}

@@ -91,6 +91,7 @@ impl Relay {
                 self.note_type(name)?;
                 let relayed =
                     if &**name == "set" { self.set(from.player, payload)? } else { wrap(from.player, payload) };
+                check_depth(&relayed, 0)?;
                 outcome.outputs.push(publish(name, relayed));
                 outcome.outputs.push(Output::Reply { to: *from, payload: NIL });
             }
@@ -118,6 +119,8 @@ impl Relay {
         let value =
             map_value(payload, "value").ok_or_else(|| bad("missing field `value`".into()).with("field", "value"))?;
         let relayed = keyed(from, &key, &value);
+        // The view has one level more around it.
+        check_depth(&relayed, 1)?;
         let size = |key: &str, value: &Bytes| key.len() + value.len();
         let freed = self.values.get(&key).map_or(0, |old| size(&key, old));
         if value == NIL {
@@ -165,6 +168,13 @@ fn publish(name: &str, payload: Bytes) -> Output {
 
 fn encoded(value: &impl Serialize) -> Result<Bytes, Failure> {
     to_payload(value).map_err(|error| Failure::from(ErrorCode::OutputFailed).because(error.to_string()))
+}
+
+/// Wrapping adds levels of nesting, and what is too deep for a client's reader must not be sent to it.
+fn check_depth(payload: &[u8], more: u32) -> Result<(), Failure> {
+    let mut wrapped = vec![0x91; more as usize];
+    wrapped.extend_from_slice(payload);
+    msgpack::check(&wrapped).map_err(|error| Failure::from(ErrorCode::BadPayload).because(error.to_string()))
 }
 
 /// `{from, data}` around a payload that is not looked into.

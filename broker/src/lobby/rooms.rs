@@ -157,7 +157,8 @@ fn payload(value: &Value) -> Result<bytes::Bytes, Failure> {
 fn matches(room: &RoomInfo, name: &str, wanted: &str) -> bool {
     room.properties.get(name).is_some_and(|value| match value {
         Value::String(text) => text == wanted,
-        other => other.to_string() == wanted,
+        // A number or a truth value, as JSON writes it.
+        other => serde_json::from_str::<Value>(wanted).is_ok_and(|wanted| wanted == *other),
     })
 }
 

@@ -24,6 +24,8 @@ use crate::host::{Host, WorkDone};
 
 /// Inputs after which a batch goes out, so that under load nobody waits for the whole queue.
 const BATCH: usize = 256;
+/// Time for a batch beyond which it is reported.
+const OVERRUN: Duration = Duration::from_millis(100);
 
 /// What a new room begins with.
 pub(crate) struct Opening {
@@ -61,6 +63,7 @@ struct RoomActor {
     host: Box<dyn Host>,
     claim: Claim,
     started: Instant,
+    batch_began: Duration,
     arrivals: VecDeque<Arrival>,
     batch: Vec<Input>,
     works: Vec<WorkStart>,
@@ -80,6 +83,7 @@ impl RoomActor {
             host,
             claim,
             started: Instant::now(),
+            batch_began: Duration::ZERO,
             arrivals: VecDeque::new(),
             batch: Vec::new(),
             works: Vec::new(),
@@ -129,7 +133,8 @@ impl RoomActor {
 
     fn advance(&mut self) {
         // One clock reading serves the whole batch.
-        self.state.advance(self.started.elapsed().as_micros() as u64);
+        self.batch_began = self.started.elapsed();
+        self.state.advance(self.batch_began.as_micros() as u64);
     }
 
     /// Handles a batch of arrivals.
@@ -172,7 +177,7 @@ impl RoomActor {
                 let role = link.role();
                 self.state.join(Newcomer { id, account, name, role, options, link })
             }
-            Arrival::Leave { slot, why } => self.state.leave(slot.player(), why),
+            Arrival::Leave { slot, why } => self.state.leave(slot.player(), &why),
             Arrival::Follow { slot, id, topic, follows } => self.state.follow(slot.player(), id, &topic, follows),
             Arrival::Event { name, payload } => Some(self.state.event(name, payload)),
             Arrival::WorkDone { id, name, result } => self.state.work_done(id, name, result),
@@ -192,8 +197,19 @@ impl RoomActor {
         self.batch.push(input);
     }
 
+    /// A handler that takes long delays every room of its thread; all that can be done here is to say so.
+    fn check_overrun(&mut self) {
+        let took = self.started.elapsed().saturating_sub(self.batch_began);
+        if took > OVERRUN {
+            self.registry.metrics().handler_overruns.inc();
+            let (room, kind) = (self.room.id(), &self.room.kind().name);
+            warn!(%room, %kind, ?took, inputs = self.batch.len(), "a batch of inputs took long to handle");
+        }
+    }
+
     /// Makes the batch safe, and then lets out everything that it caused.
     fn release(&mut self) {
+        self.check_overrun();
         self.claim.log.append(&self.batch);
         let metrics = self.registry.metrics();
         metrics.inputs.inc_by(self.batch.len() as u64);

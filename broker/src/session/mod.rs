@@ -38,6 +38,9 @@ const READS: usize = 64;
 /// How often deadlines are looked at.
 const HOUSEKEEPING: Duration = Duration::from_secs(1);
 
+/// Whatever must live as long as the connection.
+pub type Guard = Box<dyn std::any::Any + Send>;
+
 /// All sessions of a broker, and what they need.
 #[derive(Debug)]
 pub struct Sessions {
@@ -61,13 +64,7 @@ impl Sessions {
     ///
     /// # Errors
     /// When the socket cannot be taken from this thread's runtime.
-    pub fn spawn(
-        self: &Arc<Self>,
-        socket: Socket,
-        early: Bytes,
-        codec: Codec,
-        guard: impl Send + 'static,
-    ) -> io::Result<()> {
+    pub fn spawn(self: &Arc<Self>, socket: Socket, early: Bytes, codec: Codec, guard: Guard) -> io::Result<()> {
         let parked = Parked::park(socket)?;
         let (sessions, shard) = (self.clone(), self.shards.next());
         self.shards.runtime(shard).spawn(async move {
@@ -106,13 +103,13 @@ impl Sessions {
 }
 
 /// Runs a session on its shard, and again on another one whenever it moves.
-fn run(mut session: Session, sessions: Arc<Sessions>, shard: ShardNo, guard: impl Send + 'static) {
+fn run(mut session: Session, sessions: Arc<Sessions>, shard: ShardNo, guard: Guard) {
     let runtime = sessions.shards.runtime(shard).clone();
     runtime.spawn(async move {
         match session.run(shard).await {
             Step::Move(to) if session.ws.get_mut().depart().is_ok() => run(session, sessions, to, guard),
-            Step::Move(_) => session.end(None),
-            Step::End(code) => session.end(code),
+            Step::Move(_) => session.end(None, guard),
+            Step::End(code) => session.end(code, guard),
         }
     });
 }
@@ -289,7 +286,8 @@ impl Session {
         metrics.bytes_out.inc_by(wrote.bytes);
     }
 
-    fn end(self, code: Option<CloseCode>) {
+    /// Counts the end; dropping the guard counts the connection out.
+    fn end(self, code: Option<CloseCode>, _guard: Guard) {
         debug!(session = self.number, cause = code.map_or("client", CloseCode::as_str), "connection ended");
         self.sessions.registry.metrics().close(code);
     }

@@ -1,7 +1,7 @@
 //! The `impl Room` of a room: every hook calls the method that was marked for it.
 
 use proc_macro2::{Span, TokenStream};
-use quote::{ToTokens, quote, quote_spanned};
+use quote::{quote, quote_spanned};
 use syn::Type;
 
 use crate::attr::{Mark, Name};
@@ -20,7 +20,7 @@ pub(crate) fn room(ty: &Type, arguments: &Arguments, methods: &[Method], taken: 
     let on_event = on_event(&events);
     let hooks = methods.iter().filter_map(hook);
     quote! {
-        #[allow(unused_variables, clippy::needless_update)]
+        #[allow(unused_imports, unused_variables, clippy::needless_update)]
         impl ::parlor::Room for #ty {
             const KIND: &'static str = #kind;
             const ROUTES: &'static [&'static str] = &[#route_names];
@@ -182,20 +182,21 @@ fn returned_at(method: &Method) -> Span {
 fn call(method: &Method, payload: &dyn Fn(&Type) -> TokenStream) -> TokenStream {
     let ident = &method.ident;
     let arguments = method.parameters.iter().map(|(role, ty)| match role {
-        Role::Ctx => given(ty, quote!(&mut *ctx)),
-        Role::Player => given(ty, quote!(player)),
-        Role::From => given(ty, quote!(from.player)),
-        Role::Leave | Role::CloseWhy => given(ty, quote!(why)),
-        Role::Duration => given(ty, quote!(time)),
-        Role::Env => given(ty, quote!(env)),
+        Role::Ctx => given(ty, &quote!(&mut ::parlor::Ctx), &quote!(&mut *ctx)),
+        Role::Player => given(ty, &quote!(&::parlor::Player), &quote!(player)),
+        Role::From => given(ty, &quote!(::parlor::PlayerId), &quote!(from.player)),
+        Role::Leave => given(ty, &quote!(::parlor::Leave), &quote!(why)),
+        Role::CloseWhy => given(ty, &quote!(::parlor::CloseWhy), &quote!(why)),
+        Role::Duration => given(ty, &quote!(::core::time::Duration), &quote!(time)),
+        Role::Env => given(ty, &quote!(::parlor::Env), &quote!(env)),
         Role::Payload => payload(ty),
     });
     quote!(Self::#ident(self, #(#arguments),*))
 }
 
-/// Something that is passed as it is; that the parameter has its type is checked where the user wrote it.
-pub(crate) fn given(ty: &Type, value: impl ToTokens) -> TokenStream {
-    quote_spanned!(at(ty)=> ::parlor::rt::given::<#ty, _>(#value))
+/// What the room passes as it is. That the parameter is of that type is checked where the user wrote it.
+pub(crate) fn given(ty: &Type, passed: &TokenStream, value: &TokenStream) -> TokenStream {
+    quote_spanned!(at(ty)=> ::parlor::rt::given::<#ty, #passed>(#value))
 }
 
 fn decoded(ty: &Type) -> TokenStream {

@@ -18,7 +18,7 @@ mod work;
 /// Makes an `impl` block a room kind.
 #[proc_macro_attribute]
 pub fn room(arguments: TokenStream, item: TokenStream) -> TokenStream {
-    room::expand(arguments.into(), item.into()).into()
+    room::expand(arguments.into(), &item.into()).into()
 }
 
 /// Gives a structure its message type name: its own name in snake case, or `#[message("name")]`.

@@ -33,23 +33,23 @@ impl Role {
     /// How it is passed, and what to say when it is not.
     fn passed(self) -> (Passed, &'static str) {
         match self {
-            Role::Ctx => (Passed::ByMut, "the context is passed as `ctx: &mut Ctx`"),
-            Role::Player => (Passed::ByRef, "the player is passed as `player: &Player`"),
-            Role::From => (Passed::ByValue, "the sender is passed as `from: PlayerId`"),
-            Role::Leave => (Passed::ByValue, "the reason is passed as `why: Leave`"),
-            Role::CloseWhy => (Passed::ByValue, "the reason is passed as `why: CloseWhy`"),
-            Role::Duration => (Passed::ByValue, "the time is passed as a `Duration`"),
-            Role::Env => (Passed::ByValue, "the environment is passed as `env: Env`"),
-            Role::Payload => (Passed::ByValue, "a payload is passed by value: it is decoded for this call"),
+            Role::Ctx => (Passed::Mut, "the context is passed as `ctx: &mut Ctx`"),
+            Role::Player => (Passed::Shared, "the player is passed as `player: &Player`"),
+            Role::From => (Passed::Value, "the sender is passed as `from: PlayerId`"),
+            Role::Leave => (Passed::Value, "the reason is passed as `why: Leave`"),
+            Role::CloseWhy => (Passed::Value, "the reason is passed as `why: CloseWhy`"),
+            Role::Duration => (Passed::Value, "the time is passed as a `Duration`"),
+            Role::Env => (Passed::Value, "the environment is passed as `env: Env`"),
+            Role::Payload => (Passed::Value, "a payload is passed by value: it is decoded for this call"),
         }
     }
 }
 
 #[derive(Clone, Copy, PartialEq)]
 enum Passed {
-    ByValue,
-    ByRef,
-    ByMut,
+    Value,
+    Shared,
+    Mut,
 }
 
 /// What methods with a certain mark look like.
@@ -75,9 +75,9 @@ fn form(mark: &Mark) -> Form {
         Mark::Work { .. } => (&[Env, Payload], &[], "async fn(env: Env, job: T) -> Result<U, E>"),
     };
     let receiver = match mark {
-        Mark::View => Some(Passed::ByRef),
+        Mark::View => Some(Passed::Shared),
         Mark::Work { .. } => None,
-        _ => Some(Passed::ByMut),
+        _ => Some(Passed::Mut),
     };
     Form { receiver, required, optional, example }
 }
@@ -126,16 +126,16 @@ fn has_receiver(form: &Form, word: &str, method: &ImplItemFn) -> Result<()> {
         FnArg::Typed(_) => None,
     });
     let passed = found.map(|receiver| match &receiver.kind {
-        ReceiverKind::Reference(_, _, None) => Passed::ByRef,
-        ReceiverKind::Reference(_, _, Some(_)) => Passed::ByMut,
+        ReceiverKind::Reference(_, _, None) => Passed::Shared,
+        ReceiverKind::Reference(_, _, Some(_)) => Passed::Mut,
         ReceiverKind::Typed(_, ty) => passed(ty),
-        _ => Passed::ByValue,
+        _ => Passed::Value,
     });
     if passed == form.receiver {
         return Ok(());
     }
     let text = match form.receiver {
-        Some(Passed::ByRef) => format!("`#[msg::{word}]` only looks at the room: it takes `&self`"),
+        Some(Passed::Shared) => format!("`#[msg::{word}]` only looks at the room: it takes `&self`"),
         Some(_) => format!("`#[msg::{word}]` takes `&mut self`"),
         None => "work runs outside the room: it has no `self`, and gets all that it needs in its argument".to_owned(),
     };
@@ -178,10 +178,10 @@ fn typed(input: &FnArg) -> Option<&PatType> {
 /// Only the form is checked here: which type a name stands for, the compiler knows better.
 fn passed(ty: &Type) -> Passed {
     match ty {
-        Type::Reference(reference) if reference.mutability.is_some() => Passed::ByMut,
-        Type::Reference(_) => Passed::ByRef,
+        Type::Reference(reference) if reference.mutability.is_some() => Passed::Mut,
+        Type::Reference(_) => Passed::Shared,
         Type::Paren(inner) => passed(&inner.elem),
         Type::Group(inner) => passed(&inner.elem),
-        _ => Passed::ByValue,
+        _ => Passed::Value,
     }
 }

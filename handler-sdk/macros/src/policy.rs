@@ -86,8 +86,16 @@ struct Argument {
 impl Parse for Argument {
     fn parse(input: ParseStream<'_>) -> Result<Self> {
         let key = input.parse()?;
-        let value = input.parse::<Option<Token![=]>>()?.map(|_| input.parse()).transpose()?;
+        let value = input.parse::<Option<Token![=]>>()?.map(|_| input.parse().map(bare)).transpose()?;
         Ok(Self { key, value })
+    }
+}
+
+/// Without the invisible parentheses around what came through a `macro_rules` variable.
+fn bare(value: Expr) -> Expr {
+    match value {
+        Expr::Group(inner) => bare(*inner.expr),
+        other => other,
     }
 }
 
@@ -123,16 +131,18 @@ impl Argument {
 
     /// A literal is checked here; a constant is checked when the user's crate is compiled.
     fn count(&self, least: u64, most: u64) -> Result<TokenStream> {
-        let expected = || self.wrong(&format!("a whole number from {least} to {most}"));
+        let range =
+            if most < u64::from(u32::MAX) { format!("from {least} to {most}") } else { format!("from {least}") };
+        let expected = || self.wrong(&format!("a whole number {range}"));
         match &self.value {
             Some(Expr::Lit(ExprLit { lit: Lit::Int(number), .. })) => match number.base10_parse::<u64>() {
                 Ok(value) if (least..=most).contains(&value) => Ok(quote!(#number)),
                 _ => Err(expected()),
             },
             Some(Expr::Path(path)) => {
-                let text = format!("`{}` must be from {least} to {most}", self.key);
+                let text = format!("`{}` takes a whole number {range}", self.key);
                 let (least, most) = (least as u32, most as u32);
-                Ok(quote!(const { ::core::assert!(#path >= #least && #path <= #most, #text); #path }))
+                Ok(quote!({ const _: () = ::parlor::rt::in_range(#path, #least, #most, #text); #path }))
             }
             _ => Err(expected()),
         }
@@ -179,7 +189,7 @@ impl Argument {
     }
 
     fn word(&self, words: &[(&str, &str, &str)]) -> Result<TokenStream> {
-        let given = self.text().map(|text| text.value()).unwrap_or_default();
+        let given = self.text().map(LitStr::value).unwrap_or_default();
         match words.iter().find(|(word, ..)| *word == given) {
             Some((_, ty, variant)) => Ok(variant_of(ty, variant)),
             None => {

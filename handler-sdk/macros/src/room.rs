@@ -12,7 +12,7 @@ use crate::method::Method;
 use crate::policy::Arguments;
 use crate::{emit, work};
 
-pub(crate) fn expand(arguments: TokenStream, item: TokenStream) -> TokenStream {
+pub(crate) fn expand(arguments: TokenStream, item: &TokenStream) -> TokenStream {
     let mut block: ItemImpl = match syn::parse2(item.clone()) {
         Ok(block) => block,
         Err(error) => {
@@ -93,15 +93,13 @@ fn distinct(methods: Vec<Method>, errors: &mut Errors) -> Vec<Method> {
 }
 
 fn taken_already(earlier: &str, now: &str, name: &str) -> String {
-    match (earlier, now) {
-        (_, "route" | "event" | "work") if earlier == now => {
-            format!("there is a second `{name}` here: it is a {now} already")
-        }
-        ("route", "event") | ("event", "route") => {
+    match now {
+        "route" | "event" | "work" if earlier == now => format!("a second `#[msg::{now}]` of the name `{name}`"),
+        "route" | "event" => {
             format!(
-                "`{name}` is a {earlier} already: what clients send and what the server side raises have different names"
+                "`{name}` is the name of `#[msg::{earlier}]`, too: what clients send and what the server side raises differ in name"
             )
         }
-        _ => format!("a room has one `#[msg::{now}]`"),
+        _ => format!("a second `#[msg::{now}]`: a room has one"),
     }
 }

@@ -28,7 +28,7 @@ pub(crate) fn reemit(work: &Method, mut function: ImplItemFn, name: &Name) -> Ve
         .collect();
     let text = &name.text;
     let result = quote_spanned!(at(returns)=> <#returns as ::parlor::rt::IsResult>);
-    let env = quote_spanned!(at(env)=> ::parlor::rt::given::<#env, _>(env));
+    let env = emit::given(env, &quote!(::parlor::Env), &quote!(env));
     let constant = quote! {
         #(#about)*
         #[allow(non_upper_case_globals)]
@@ -104,7 +104,12 @@ pub(crate) fn takes_done(event: &Method) -> Option<(String, String)> {
 
 /// `T` and `E` of `Name<T, E>`, as text to compare. Without an `E` it is what both `Done` and `parlor::Result` default to.
 fn arguments_of(ty: &Type, name: &str) -> Option<(String, String)> {
-    let Type::Path(path) = ty else { return None };
+    let path = match ty {
+        Type::Path(path) => path,
+        // Around what came through a `macro_rules` variable.
+        Type::Group(inner) => return arguments_of(&inner.elem, name),
+        _ => return None,
+    };
     let PathSegment { ident, arguments: PathArguments::AngleBracketed(arguments) } = path.path.segments.last()? else {
         return None;
     };
@@ -124,14 +129,11 @@ pub(crate) fn emit(taken: &[Taken<'_>]) -> Option<TokenStream> {
         let (cfgs, ident) = (&work.cfgs, &work.ident);
         quote!(#(#cfgs)* ::parlor::WorkFn::new(Self::#ident))
     });
-    let arms = taken.iter().map(|Taken { work, name, event }| {
-        let (ident, call) = (&work.ident, emit::unit(event, &|ty| emit::given(ty, quote!(done))));
-        emit::arm(work, &name.text, &quote!(let done = ::parlor::rt::done(Self::#ident, id, result)?; #call))
-    });
+    let arms = taken.iter().map(arm);
     (!taken.is_empty()).then(|| {
         quote! {
             fn works() -> ::std::vec::Vec<::parlor::WorkFn> {
-                ::std::vec::Vec::from([#(#list),*])
+                ::parlor::rt::list([#(#list),*])
             }
 
             fn on_work(
@@ -148,4 +150,11 @@ pub(crate) fn emit(taken: &[Taken<'_>]) -> Option<TokenStream> {
             }
         }
     })
+}
+
+fn arm(Taken { work, name, event }: &Taken<'_>) -> TokenStream {
+    let (ident, returns) = (&work.ident, &work.returns);
+    let done = quote!(::parlor::Done<<#returns as ::parlor::rt::IsResult>::Value, <#returns as ::parlor::rt::IsResult>::Refusal>);
+    let call = emit::unit(event, &|ty| emit::given(ty, &done, &quote!(done)));
+    emit::arm(work, &name.text, &quote!(let done = ::parlor::rt::done(Self::#ident, id, result)?; #call))
 }

@@ -172,10 +172,10 @@ impl<L: Link> RoomState<L> {
     }
 
     /// A member is gone, or wants to go.
-    pub fn leave(&mut self, player: PlayerId, why: Leave) -> Option<Input> {
+    pub fn leave(&mut self, player: PlayerId, why: &Leave) -> Option<Input> {
         let mut member = self.members.remove(player)?;
         let input = self.number(Cause::Leave { player, why: why.clone() });
-        if why == Leave::Left {
+        if *why == Leave::Left {
             let place = Place { seq: input.seq, index: 0 };
             member.link.deliver(&self.closed(place, "left", NIL));
         }

@@ -1,0 +1,153 @@
+//! The game's server as a program: rooms, resources and routes put together, and a broker around them.
+
+use std::io::{IsTerminal, Write};
+use std::time::Duration;
+
+use axum::Router;
+use parlor_broker::broker::Connector;
+use parlor_broker::cli::{self, ServeArgs};
+use parlor_broker::config::RelayConfig;
+use parlor_broker::telemetry::Metrics;
+use parlor_broker::{Broker, Config};
+
+use crate::{Env, Failure, Kind, Policy, Result, Room, local};
+
+/// A game server.
+///
+/// ```no_run
+/// # use parlor::prelude::*;
+/// # #[derive(Default, Serialize, Deserialize)] struct Arena;
+/// # #[room(kind = "arena")] impl Arena {}
+/// #[tokio::main]
+/// async fn main() -> parlor::Result<()> {
+///     parlor::App::new().room::<Arena>().run().await
+/// }
+/// ```
+#[derive(Default)]
+#[must_use = "an app does nothing until it runs"]
+pub struct App {
+    kinds: Vec<Kind>,
+    relays: Vec<RelayConfig>,
+    env: Env,
+    pages: Router,
+    on_start: Vec<Box<dyn FnOnce(Connector) + Send>>,
+}
+
+impl App {
+    /// An app without rooms.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Offers rooms of kind `R`.
+    pub fn room<R: Room>(mut self) -> Self {
+        self.kinds.push(Kind::of::<R>());
+        self
+    }
+
+    /// Offers relay rooms: no handler, everything that a member sends goes to all members.
+    pub fn relay(mut self, kind: &str, policy: Policy) -> Self {
+        self.relays.push(RelayConfig { kind: kind.to_owned(), policy });
+        self
+    }
+
+    /// Gives a resource, such as a database pool, to work functions; the last of a type wins. Handlers never get at it.
+    pub fn with<T: Send + Sync + 'static>(mut self, resource: T) -> Self {
+        self.env = self.env.with(resource);
+        self
+    }
+
+    /// Serves the game's own routes and pages on the same port. The broker's own paths (`/ws`, `/v1/…`, `/health`, `/metrics`) win.
+    pub fn http(mut self, routes: Router) -> Self {
+        self.pages = self.pages.merge(routes);
+        self
+    }
+
+    /// Runs `start` once the broker listens, with a way to connect to it without a network: for bots.
+    pub fn on_start(mut self, start: impl FnOnce(Connector) + Send + 'static) -> Self {
+        self.on_start.push(Box::new(start));
+        self
+    }
+
+    /// Runs the program: reads flags, environment and configuration file, serves until Ctrl-C or SIGTERM, and ends gently.
+    ///
+    /// # Errors
+    /// In one line, when the configuration cannot be used or the port is taken.
+    pub async fn run(self) -> Result {
+        let args = <ServeCommand as clap::Parser>::parse();
+        self.serve(&args.serve).await
+    }
+
+    /// The same for a program that has flags of its own.
+    ///
+    /// # Errors
+    /// As [`run`](Self::run).
+    pub async fn serve(self, args: &ServeArgs) -> Result {
+        cli::log();
+        let config = args.config().map_err(|error| cannot_start(&error))?;
+        let broker = self.start(&config).await?;
+        println!("listening on http://{}", broker.addr());
+        tokio::select! {
+            () = cli::interrupted() => {}
+            () = figures(broker.metrics().clone()) => {}
+        }
+        println!();
+        broker.shutdown().await;
+        Ok(())
+    }
+
+    /// Starts the broker and returns: for tests, and for programs with a life of their own.
+    ///
+    /// # Errors
+    /// When the address cannot be listened on, or two kinds have one name.
+    pub async fn start(self, config: &Config) -> Result<Broker> {
+        let mut config = config.clone();
+        config.relay.extend(self.relays);
+        let runtime = tokio::runtime::Handle::current();
+        let kind = |kind| local::kind(kind, self.env.clone(), runtime.clone());
+        let kinds = self.kinds.into_iter().map(kind).collect();
+        let broker = Broker::start(&config, kinds, self.pages).await.map_err(|error| cannot_start(&error))?;
+        for start in self.on_start {
+            start(broker.connector());
+        }
+        Ok(broker)
+    }
+}
+
+impl std::fmt::Debug for App {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("App").field("kinds", &self.kinds).field("relays", &self.relays).finish_non_exhaustive()
+    }
+}
+
+/// A game server built with Parlor.
+#[derive(clap::Parser)]
+struct ServeCommand {
+    #[command(flatten)]
+    serve: ServeArgs,
+}
+
+fn cannot_start(error: &dyn std::error::Error) -> Failure {
+    Failure { code: "cannot_start".into(), ..Failure::app("", error.to_string()) }
+}
+
+/// Keeps one line of live figures up to date when somebody is looking; never ends.
+async fn figures(metrics: Metrics) {
+    const EVERY: Duration = Duration::from_secs(1);
+    if !std::io::stdout().is_terminal() {
+        return std::future::pending().await;
+    }
+    let mut ticks = tokio::time::interval(EVERY);
+    let (mut handled, mut sent) = (metrics.messages_handled.get(), metrics.deliveries.get());
+    loop {
+        ticks.tick().await;
+        let (handled_now, sent_now) = (metrics.messages_handled.get(), metrics.deliveries.get());
+        let (rooms, players) = (metrics.rooms.get(), metrics.members.get());
+        let (inward, outward) = (handled_now - handled, sent_now - sent);
+        (handled, sent) = (handled_now, sent_now);
+        const CLEAR_LINE: &str = "\r\x1b[2K";
+        print!("{CLEAR_LINE}{rooms} rooms  {players} members  {inward} messages/s in  {outward} messages/s out");
+        // A terminal that is gone is no reason to stop.
+        let _ = std::io::stdout().flush();
+    }
+}

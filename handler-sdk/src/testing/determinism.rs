@@ -1,0 +1,68 @@
+//! Handles every input twice and compares, so that what is not deterministic shows.
+
+use bytes::Bytes;
+use parlor_protocol::room::{Input, Outcome};
+
+use crate::{Kind, Runner};
+
+/// A handler and its proof.
+pub(super) struct Twice {
+    kind: Kind,
+    runner: Box<dyn Runner>,
+    history: Vec<(Input, Outcome)>,
+}
+
+impl Twice {
+    pub(super) fn new(kind: Kind) -> Self {
+        Self { runner: kind.runner(), kind, history: Vec::new() }
+    }
+
+    /// Handles an input by the room and by a copy from the snapshot before it; goes on with the copy.
+    pub(super) fn handle(&mut self, input: &Input) -> Outcome {
+        let before = self.snapshot();
+        let mut copy = self.restored(&before);
+        let (outcome, again) = (self.runner.handle(input), copy.handle(input));
+        assert_eq!(outcome, again, "not deterministic: {input:?} had other outputs after a restore");
+        let (after, after_copy) = (self.snapshot(), snapshot(copy.as_ref()));
+        assert!(
+            after == after_copy && snapshot(self.restored(&after).as_ref()) == after,
+            "not deterministic: after {input:?} the state differs from that of a restored copy.\n\
+             Is there a HashMap or HashSet in it (use IndexMap or BTreeMap), or a field that serde skips?"
+        );
+        self.runner = copy;
+        self.history.push((input.clone(), outcome.clone()));
+        outcome
+    }
+
+    pub(super) fn snapshot(&self) -> Bytes {
+        snapshot(self.runner.as_ref())
+    }
+
+    fn restored(&self, snapshot: &[u8]) -> Box<dyn Runner> {
+        self.kind.restore(snapshot).unwrap_or_else(|failure| panic!("a snapshot cannot be restored: {failure}"))
+    }
+}
+
+fn snapshot(runner: &dyn Runner) -> Bytes {
+    runner.snapshot().unwrap_or_else(|failure| panic!("the state cannot be saved: {failure}"))
+}
+
+impl Drop for Twice {
+    /// The whole history once more, from the beginning.
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            return;
+        }
+        let mut runner = self.kind.runner();
+        for (input, outcome) in &self.history {
+            assert_eq!(runner.handle(input), *outcome, "not deterministic: a replay of {input:?} had other outputs");
+        }
+        assert_eq!(snapshot(runner.as_ref()), self.snapshot(), "not deterministic: a replay ended in another state");
+    }
+}
+
+impl std::fmt::Debug for Twice {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Twice").field("inputs", &self.history.len()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,182 @@
+//! What a member of a test room has received.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use bytes::Bytes;
+use parlor_broker::room::state::Link;
+use parlor_broker::wire::SharedFrame;
+use parlor_protocol::frame::Role;
+use parlor_protocol::{BrokerFrame, ErrorCode};
+use serde::de::DeserializeOwned;
+
+use crate::{Failure, Payload, PlayerId, Result};
+
+/// A message as a member got it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Received {
+    /// Its type.
+    pub name: String,
+    /// Its payload, decoded.
+    pub payload: serde_json::Value,
+}
+
+/// How a membership ended.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Closed {
+    /// `left`, `closed`, `kicked`, `room_failed` or `shutting_down`.
+    pub code: String,
+    /// What the handler said.
+    pub result: serde_json::Value,
+}
+
+/// One member's end, shared between the test and the room.
+#[derive(Clone, Debug)]
+pub(super) struct Inbox(Rc<RefCell<Inner>>);
+
+#[derive(Debug)]
+struct Inner {
+    role: Role,
+    player: Option<PlayerId>,
+    view: Option<Bytes>,
+    types: Vec<String>,
+    messages: Vec<(String, Bytes)>,
+    asked: Vec<(u64, u64)>,
+    answers: Vec<(u64, Result<Bytes>)>,
+    refusals: Vec<(u64, Failure)>,
+    error: Option<Failure>,
+    closed: Option<Closed>,
+    gone: bool,
+}
+
+impl Inbox {
+    pub(super) fn new(role: Role) -> Self {
+        Self(Rc::new(RefCell::new(Inner {
+            role,
+            player: None,
+            view: None,
+            types: Vec::new(),
+            messages: Vec::new(),
+            asked: Vec::new(),
+            answers: Vec::new(),
+            refusals: Vec::new(),
+            error: None,
+            closed: None,
+            gone: false,
+        })))
+    }
+
+    pub(super) fn role(&self) -> Role {
+        self.0.borrow().role
+    }
+
+    pub(super) fn player(&self) -> Option<PlayerId> {
+        self.0.borrow().player
+    }
+
+    pub(super) fn holds_seat(&self, role: Role) -> bool {
+        let inner = self.0.borrow();
+        inner.role == role && !inner.gone
+    }
+
+    pub(super) fn turned_away(&self) -> Failure {
+        self.0.borrow_mut().error.take().unwrap_or_else(|| ErrorCode::RoomClosed.into())
+    }
+
+    pub(super) fn view(&self) -> Option<Bytes> {
+        self.0.borrow().view.clone()
+    }
+
+    pub(super) fn closed(&self) -> Option<Closed> {
+        self.0.borrow().closed.clone()
+    }
+
+    pub(super) fn ask(&self, id: u64, no: u64) {
+        self.0.borrow_mut().asked.push((id, no));
+    }
+
+    pub(super) fn unanswered(&self) -> Option<u64> {
+        self.0.borrow().asked.last().map(|(id, _)| *id)
+    }
+
+    pub(super) fn answer<T: DeserializeOwned>(&self, id: u64) -> Option<Result<T>> {
+        let mut inner = self.0.borrow_mut();
+        let at = inner.answers.iter().position(|(answered, _)| *answered == id)?;
+        let (_, answer) = inner.answers.remove(at);
+        inner.asked.retain(|(asked, _)| *asked != id);
+        Some(answer.and_then(|payload| Payload(payload).decode()))
+    }
+
+    pub(super) fn refusal(&self, no: u64) -> Option<Failure> {
+        let mut inner = self.0.borrow_mut();
+        let at = inner.refusals.iter().position(|(refused, _)| *refused == no)?;
+        Some(inner.refusals.remove(at).1)
+    }
+
+    pub(super) fn take(&self, name: &str) -> Vec<Bytes> {
+        let mut inner = self.0.borrow_mut();
+        let messages = std::mem::take(&mut inner.messages);
+        let (taken, left) = messages.into_iter().partition(|(found, _)| found == name);
+        inner.messages = left;
+        let taken: Vec<(String, Bytes)> = taken;
+        taken.into_iter().map(|(_, payload)| payload).collect()
+    }
+
+    pub(super) fn take_all(&self) -> Vec<Received> {
+        let messages = std::mem::take(&mut self.0.borrow_mut().messages);
+        messages.into_iter().map(|(name, payload)| Received { name, payload: value(payload) }).collect()
+    }
+}
+
+/// The room's end.
+#[derive(Debug)]
+pub(super) struct TestLink(pub(super) Inbox);
+
+impl Link for TestLink {
+    fn seated(&mut self, player: PlayerId) {
+        self.0.0.borrow_mut().player = Some(player);
+    }
+
+    fn deliver(&mut self, frame: &SharedFrame) {
+        self.0.0.borrow_mut().receive(frame.frame());
+    }
+}
+
+impl Drop for TestLink {
+    fn drop(&mut self) {
+        self.0.0.borrow_mut().gone = true;
+    }
+}
+
+impl Inner {
+    fn receive(&mut self, frame: &BrokerFrame) {
+        match frame {
+            BrokerFrame::Joined { joined, view, .. } => {
+                self.types.clone_from(&joined.types);
+                self.view = Some(view.clone());
+            }
+            BrokerFrame::Types { names, .. } => self.types.extend(names.iter().cloned()),
+            BrokerFrame::Publish { type_, payload, .. } => {
+                let name = self.types.get(*type_ as usize).cloned().expect("a type is told before it is used");
+                self.messages.push((name, payload.clone()));
+            }
+            BrokerFrame::Reply { id, payload, .. } => self.answers.push((*id, Ok(payload.clone()))),
+            BrokerFrame::Refused { no, id, error, .. } => match id {
+                Some(id) => self.answers.push((*id, Err(error.clone()))),
+                None => self.refusals.push((*no, error.clone())),
+            },
+            BrokerFrame::Error { error, .. } => self.error = Some(error.clone()),
+            BrokerFrame::Closed { code, result, .. } => {
+                self.closed = Some(Closed { code: code.clone(), result: value(result.clone()) });
+            }
+            BrokerFrame::Welcome(_)
+            | BrokerFrame::Done { .. }
+            | BrokerFrame::Pong { .. }
+            | BrokerFrame::Handled { .. } => {}
+        }
+    }
+}
+
+fn value(payload: Bytes) -> serde_json::Value {
+    Payload(payload).decode().unwrap_or_default()
+}

@@ -1,0 +1,30 @@
+#![allow(dead_code, unreachable_code, unused_variables)]
+
+use parlor::prelude::*;
+
+#[derive(Serialize, Deserialize)]
+struct Load;
+
+#[derive(Serialize, Deserialize)]
+struct Loaded;
+
+#[derive(Default, Serialize, Deserialize)]
+struct Arena {}
+
+#[room(kind = "arena")]
+impl Arena {
+    #[msg::route("load")]
+    fn ask(&mut self, ctx: &mut Ctx, from: PlayerId) {
+        ctx.run(Self::load, 7);
+    }
+
+    #[msg::work]
+    async fn load(env: Env, job: Load) -> Result<Loaded> {
+        Ok(Loaded)
+    }
+
+    #[msg::event]
+    fn loaded(&mut self, ctx: &mut Ctx, done: Done<Loaded>) {}
+}
+
+fn main() {}

@@ -1,0 +1,45 @@
+//! The Parlor server to measure: one kind of room whose handler broadcasts every move.
+
+use clap::Parser;
+use parlor::prelude::*;
+
+#[derive(Deserialize, Serialize, Message)]
+#[message("move")]
+struct Move {
+    c: u32,
+    n: u32,
+    t: u64,
+    pad: String,
+}
+
+#[derive(Default, Serialize, Deserialize)]
+struct Bench {
+    moves: u64,
+}
+
+#[room(kind = "bench", max_players = 10000, match_by = ["room"])]
+impl Bench {
+    #[msg::route("move")]
+    fn game_move(&mut self, ctx: &mut Ctx, _from: PlayerId, m: Move) {
+        self.moves += 1;
+        ctx.broadcast(&m);
+    }
+}
+
+#[derive(Parser)]
+struct Args {
+    /// Port to listen on; 0 takes any free one
+    #[arg(long, default_value_t = 0)]
+    port: u16,
+}
+
+#[tokio::main]
+async fn main() -> parlor::Result<()> {
+    let mut config = parlor::broker::Config::default();
+    config.listen.set_port(Args::parse().port);
+    let broker = parlor::App::new().room::<Bench>().start(&config).await?;
+    println!("listening on {}", broker.addr());
+    parlor::broker::cli::interrupted().await;
+    broker.shutdown().await;
+    Ok(())
+}

@@ -1,0 +1,3 @@
+//! End to end, over real sockets. One module a behaviour.
+
+mod smoke;
