@@ -113,7 +113,7 @@ impl Inbox {
         entry.member.end_sending();
         let full = entry.push(RoomEvent::Closed { code, result });
         entry.member.events.finish();
-        self.shared.forsake(room);
+        entry.member.end();
         Ok(full)
     }
 

@@ -6,13 +6,14 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use bytes::Bytes;
 use parking_lot::Mutex;
 use parlor_protocol::frame::Welcome;
-use parlor_protocol::{ClientFrame, Codec, ErrorCode, Failure, RoomNo};
+use parlor_protocol::{ClientFrame, Codec, ErrorCode, Failure};
 use tokio::sync::{Notify, broadcast, oneshot, watch};
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, sleep};
 use tokio_tungstenite::tungstenite::Message;
 
 use crate::clock::Clock;
@@ -24,6 +25,9 @@ use crate::silence::Silence;
 
 /// What a waiting frame costs beyond its bytes, so that many tiny frames are bounded too.
 const FRAME_OVERHEAD: usize = 32;
+
+/// How long after the end of a membership the requests that were under way may still be answered.
+const AFTERMATH: Duration = Duration::from_secs(1);
 
 /// Waiting frames for which an emptied queue keeps room.
 const KEPT: usize = 1024;
@@ -74,9 +78,23 @@ pub(crate) enum Answer {
 
 #[derive(Debug)]
 struct Waiter {
-    /// The room, if it is a request: only then may there have been an effect.
-    request_in: Option<RoomNo>,
+    kind: Kind,
     to: oneshot::Sender<Result<Answer, ClientError>>,
+}
+
+/// What the end of the connection means for a waiter.
+#[derive(Debug, PartialEq)]
+enum Kind {
+    /// A request, which may have had an effect that outlives the connection.
+    Request,
+    /// A join or a subscription, which ends with the connection.
+    Session,
+}
+
+impl Kind {
+    fn of(numbered: Option<&Member>) -> Self {
+        if numbered.is_some() { Self::Request } else { Self::Session }
+    }
 }
 
 impl Shared {
@@ -128,15 +146,17 @@ impl Shared {
             if let Some(member) = numbered {
                 member.next_no()?;
             }
-            link.waiting.insert(id, Waiter { request_in: numbered.map(|member| member.no), to });
+            link.waiting.insert(id, Waiter { kind: Kind::of(numbered), to });
             link.push(message);
         }
         self.wake.notify_one();
         let _forget = Forget { shared: self, id };
-        match timeout(self.options.request_timeout, answer).await {
-            Ok(Ok(answer)) => answer,
-            Ok(Err(_)) => Err(ClientError::OutcomeUnknown),
-            Err(_) => Err(ClientError::Timeout),
+        tokio::select! {
+            biased;
+            // The sender is dropped unused only with everything else of the connection.
+            answer = answer => answer.unwrap_or(Err(ClientError::OutcomeUnknown)),
+            () = forsaken(numbered) => Err(ClientError::OutcomeUnknown),
+            () = sleep(self.options.request_timeout) => Err(ClientError::Timeout),
         }
     }
 
@@ -170,15 +190,6 @@ impl Shared {
         }
     }
 
-    /// A membership is over, and with it every chance of an answer to a request in that room.
-    pub(crate) fn forsake(&self, room: RoomNo) {
-        let in_room = |waiter: &Waiter| waiter.request_in == Some(room);
-        let over: Vec<_> = self.link.lock().waiting.extract_if(|_, waiter| in_room(waiter)).collect();
-        for (_, waiter) in over {
-            let _ = waiter.to.send(Err(ClientError::OutcomeUnknown));
-        }
-    }
-
     /// Ends everything that goes through this connection.
     pub(crate) fn finish(&self, end: &End) {
         let mut link = self.link.lock();
@@ -189,7 +200,7 @@ impl Shared {
         link.end = Some(end.clone());
         drop(link);
         for waiter in waiting.into_values() {
-            let error = if waiter.request_in.is_some() { ClientError::OutcomeUnknown } else { end.into() };
+            let error = if waiter.kind == Kind::Request { ClientError::OutcomeUnknown } else { end.into() };
             let _ = waiter.to.send(Err(error));
         }
         self.advance(Phase::Ended);
@@ -244,6 +255,17 @@ impl Link {
     }
 }
 
+/// Waits until nothing can be hoped for from the room any more. What it had not handled when it closed is still answered.
+async fn forsaken(member: Option<&Member>) {
+    match member {
+        Some(member) => {
+            member.over().await;
+            sleep(AFTERMATH).await;
+        }
+        None => std::future::pending().await,
+    }
+}
+
 /// Takes a waiter back when its caller no longer waits.
 struct Forget<'a> {
     shared: &'a Shared,
@@ -280,4 +302,20 @@ pub(crate) fn encode(codec: Codec, frame: &ClientFrame) -> Result<Message, Clien
 
 fn cost(message: &Message) -> usize {
     message.len() + FRAME_OVERHEAD
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn who_waits_no_more_is_forgotten() {
+        let welcome = Welcome { session: "s".into(), account: "a".into(), server: "x".into(), time: 0, max_frame: 100 };
+        let shared = Shared::new(Options::default(), welcome, Clock::default(), Instant::now());
+        assert!(matches!(
+            shared.ask(None, |id| ClientFrame::Ping { time: id as f64 }).await,
+            Err(ClientError::Timeout)
+        ));
+        assert!(shared.link.lock().waiting.is_empty());
+    }
 }

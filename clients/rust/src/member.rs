@@ -8,6 +8,7 @@ use bytes::Bytes;
 use parlor_protocol::frame::{Joined, Role, TypeRef};
 use parlor_protocol::limits::MAX_NAME;
 use parlor_protocol::{ErrorCode, Place, PlayerId, RoomId, RoomNo};
+use tokio::sync::watch;
 
 use crate::error::ClientError;
 use crate::link::Shared;
@@ -32,6 +33,8 @@ pub(crate) struct Member {
     sent: AtomicU64,
     /// Neither left nor closed. Changed under the link's lock or by the connection's task.
     sending: AtomicBool,
+    /// Whether the room has closed for this member.
+    over: watch::Sender<bool>,
 }
 
 impl Member {
@@ -51,6 +54,7 @@ impl Member {
             routes: joined.types.into_iter().zip(0..joined.routes).collect(),
             sent: AtomicU64::new(0),
             sending: AtomicBool::new(true),
+            over: watch::Sender::new(false),
         };
         (member, types)
     }
@@ -70,6 +74,17 @@ impl Member {
             return Err(ErrorCode::NotAMember.into());
         }
         Ok(self.sent.fetch_add(1, Ordering::Relaxed) + 1)
+    }
+
+    /// The broker has ended the membership.
+    pub(crate) fn end(&self) {
+        self.over.send_replace(true);
+    }
+
+    /// Waits until the broker has ended the membership.
+    pub(crate) async fn over(&self) {
+        // The sender lives in `self`, so this cannot fail.
+        let _ = self.over.subscribe().wait_for(|over| *over).await;
     }
 
     /// Lets no more messages be sent; tells whether they could be until now.

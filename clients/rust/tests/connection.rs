@@ -133,6 +133,18 @@ async fn the_lifecycle_tells_errors_and_the_end() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_reason_is_read_although_writing_fails() {
+    // The socket shows both at once, so each may be met first.
+    for _ in 0..20 {
+        let (parlor, room, mut fake) = in_room(quiet()).await;
+        fake.hang_up(4001, "slow_consumer").await;
+        drop(fake);
+        room.send("move", &1).unwrap();
+        assert_eq!(ended(parlor.lifecycle().recv().await).0, 4001);
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn unread_errors_are_counted() {
     let (parlor, mut fake) = session(quiet()).await;
     let mut lifecycle = parlor.lifecycle();
