@@ -5,7 +5,7 @@ pub use parlor_protocol::policy::{Handled, OnPanic, Policy, TickWhen};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::{Ctx, Done, Failure, Payload, Refusal, Result, Work, WorkId};
+use crate::{Ctx, Done, Failure, Payload, Refusal, Result, Work, WorkFn, WorkId};
 
 /// A type that a payload can be decoded into; the bound that `#[room]` puts on handler arguments.
 #[diagnostic::on_unimplemented(
@@ -13,44 +13,84 @@ use crate::{Ctx, Done, Failure, Payload, Refusal, Result, Work, WorkId};
     label = "not a payload",
     note = "add `#[derive(serde::Deserialize)]` to `{Self}`"
 )]
-pub trait FromPayload: Sized {
-    /// Decodes.
-    fn from_payload(payload: &Payload) -> Result<Self>;
-}
+pub trait FromPayload: DeserializeOwned {}
 
-// What is missing is the user's `Deserialize`, not this trait's path to it.
+// What is missing is the user's `Deserialize`, not this trait's way to it.
 #[diagnostic::do_not_recommend]
-impl<T: DeserializeOwned> FromPayload for T {
-    fn from_payload(payload: &Payload) -> Result<Self> {
-        payload.decode()
-    }
-}
+impl<T: DeserializeOwned> FromPayload for T {}
+
+/// A type that can be sent; the bound that `#[room]` puts on what handlers return.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be encoded as a message",
+    label = "not a payload",
+    note = "add `#[derive(serde::Serialize)]` to `{Self}`"
+)]
+pub trait ToPayload: Serialize {}
+
+#[diagnostic::do_not_recommend]
+impl<T: Serialize> ToPayload for T {}
 
 /// Decodes a handler's argument.
 pub fn payload<T: FromPayload>(payload: &Payload) -> Result<T> {
-    T::from_payload(payload)
+    payload.decode()
 }
 
-/// Decodes the result of work; the types are those of the function that did it.
-pub fn done<A, T: FromPayload, E: From<Failure>>(
-    _: Work<A, T, E>,
-    id: WorkId,
-    result: Result<Payload>,
-) -> Result<Done<T, E>> {
+/// A work function without its types.
+pub fn work<A, R>(work: Work<A, R::Value, R::Refusal>) -> WorkFn
+where
+    A: FromPayload + Send + 'static,
+    R: WorkResult,
+{
+    WorkFn::new(work)
+}
+
+/// What outside work returns: its result leaves as a payload and comes back as one.
+#[diagnostic::on_unimplemented(message = "work returns a `Result`", label = "`Result<T, E>` was expected here")]
+pub trait WorkResult:
+    IsResult<Value: ToPayload + FromPayload + 'static, Refusal: Refusal + From<Failure> + 'static>
+{
+}
+
+impl<T, E> WorkResult for Result<T, E>
+where
+    T: ToPayload + FromPayload + 'static,
+    E: Refusal + From<Failure> + 'static,
+{
+}
+
+/// The types in a `Result`, by whatever name the user calls it.
+#[diagnostic::on_unimplemented(message = "work returns a `Result`", label = "`Result<T, E>` was expected here")]
+pub trait IsResult {
+    /// `T`.
+    type Value;
+    /// `E`.
+    type Refusal;
+}
+
+impl<T, E> IsResult for Result<T, E> {
+    type Value = T;
+    type Refusal = E;
+}
+
+/// `T` of a `Result<T, E>`.
+pub type ValueOf<R> = <R as IsResult>::Value;
+
+/// `E` of a `Result<T, E>`.
+pub type RefusalOf<R> = <R as IsResult>::Refusal;
+
+/// Decodes the result of work that returns an `R`.
+pub fn done<R: WorkResult>(id: WorkId, result: Result<Payload>) -> Result<Done<R::Value, R::Refusal>> {
     Ok(Done {
         id,
         result: match result {
-            Ok(payload) => Ok(T::from_payload(&payload)?),
+            Ok(payload) => Ok(payload.decode()?),
             Err(failure) => Err(failure.into()),
         },
     })
 }
 
 /// What a handler's parameter may be when the room has just one thing to pass: that thing.
-#[diagnostic::on_unimplemented(
-    message = "this parameter is a `{T}`",
-    label = "this is something else: a `{T}` is passed here"
-)]
+#[diagnostic::on_unimplemented(message = "a `{T}` is passed here, not a `{Self}`", label = "expected `{T}`")]
 pub trait Given<T> {
     /// Passes it.
     fn given(value: T) -> Self;
@@ -96,20 +136,6 @@ pub fn hook<R: HookReturn>(returned: R) -> Result {
     returned.into_result()
 }
 
-/// The types in a `Result`, by whatever name the user calls it.
-#[diagnostic::on_unimplemented(message = "work returns a `Result`", label = "`Result<T, E>` was expected here")]
-pub trait IsResult {
-    /// `T`.
-    type Value;
-    /// `E`.
-    type Refusal;
-}
-
-impl<T, E> IsResult for Result<T, E> {
-    type Value = T;
-    type Refusal = E;
-}
-
 /// What a route or a view returned. A `Result` finds the methods below, which refuse or go on with its value; everything
 /// else finds those of [`ByValue`], because a type's own methods come before a trait's. So the compiler tells them apart, and
 /// neither an alias nor another type of that name can mislead it.
@@ -119,7 +145,7 @@ impl<T, E> Returned<Result<T, E>> {
     /// The reply, or the refusal.
     pub fn answer(self, ctx: &mut Ctx) -> Result
     where
-        T: Serialize,
+        T: ToPayload,
         E: Refusal,
     {
         answer(ctx, &self.0.map_err(Refusal::into_failure)?)
@@ -128,7 +154,7 @@ impl<T, E> Returned<Result<T, E>> {
     /// The view, or why there is none.
     pub fn view(self) -> Result<Option<Bytes>>
     where
-        T: Serialize,
+        T: ToPayload,
         E: Refusal,
     {
         view(&self.0.map_err(Refusal::into_failure)?)
@@ -143,12 +169,12 @@ pub trait ByValue {
     /// Makes it the reply.
     fn answer(self, ctx: &mut Ctx) -> Result
     where
-        Self::Value: Serialize;
+        Self::Value: ToPayload;
 
     /// Makes it the view.
     fn view(self) -> Result<Option<Bytes>>
     where
-        Self::Value: Serialize;
+        Self::Value: ToPayload;
 }
 
 impl<T> ByValue for Returned<T> {
@@ -156,21 +182,21 @@ impl<T> ByValue for Returned<T> {
 
     fn answer(self, ctx: &mut Ctx) -> Result
     where
-        T: Serialize,
+        T: ToPayload,
     {
         answer(ctx, &self.0)
     }
 
     fn view(self) -> Result<Option<Bytes>>
     where
-        T: Serialize,
+        T: ToPayload,
     {
         view(&self.0)
     }
 }
 
 /// Makes a handler's return value the reply, if the message was a request that has not been deferred.
-fn answer<T: Serialize>(ctx: &mut Ctx, value: &T) -> Result {
+fn answer<T: ToPayload>(ctx: &mut Ctx, value: &T) -> Result {
     if let Some(origin) = ctx.asked_by.take().filter(|origin| origin.request.is_some()) {
         ctx.reply(origin, value);
     }
@@ -195,7 +221,7 @@ pub const fn in_range(value: u32, least: u32, most: u32, text: &str) {
 }
 
 /// Encodes a view.
-fn view<T: Serialize>(value: &T) -> Result<Option<Bytes>> {
+fn view<T: ToPayload>(value: &T) -> Result<Option<Bytes>> {
     parlor_protocol::codec::to_payload(value)
         .map(Some)
         .map_err(|error| Failure::from(parlor_protocol::ErrorCode::OutputFailed).because(error.to_string()))

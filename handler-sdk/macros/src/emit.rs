@@ -150,21 +150,22 @@ fn hook(method: &Method) -> Option<TokenStream> {
 /// A call whose value is the reply.
 fn answer(method: &Method) -> TokenStream {
     let (call, at) = (call(method, &decoded), returned_at(method));
-    // By a method call, because whether the value is a `Result` is known to the types only: see `rt::Returned`.
-    let method = quote_spanned!(at=> .answer(ctx));
+    // A method call, because only the types know whether the value is a `Result`: see `rt::Returned`.
+    let answer = quote_spanned!(at=> ::parlor::rt::Returned(returned).answer(ctx));
     quote! {
         use ::parlor::rt::ByValue as _;
         let returned = #call;
-        ::parlor::rt::Returned(returned) #method
+        #answer
     }
 }
 
+/// A call whose value is the view.
 fn view(method: &Method) -> TokenStream {
     let (call, at) = (call(method, &decoded), returned_at(method));
-    let method = quote_spanned!(at=> .view());
+    let view = quote_spanned!(at=> ::parlor::rt::Returned(#call).view());
     quote! {
         use ::parlor::rt::ByValue as _;
-        ::parlor::rt::Returned(#call) #method
+        #view
     }
 }
 

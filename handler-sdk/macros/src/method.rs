@@ -88,6 +88,7 @@ impl Method {
         let word = mark.word();
         let mut errors = Errors::default();
         errors.keep(is_plain(&mark, method));
+        errors.keep(has_result(&mark, method));
         errors.keep(has_receiver(&form, word, method));
         let parameters = errors.keep(parameters(&form, word, method)).unwrap_or_default();
         let returns = match &method.sig.output {
@@ -117,6 +118,16 @@ fn is_plain(mark: &Mark, method: &ImplItemFn) -> Result<()> {
             "a handler cannot await: the room stands still meanwhile. Move what takes time into an `async fn` with \
              `#[msg::work]` and start it with `ctx.run`",
         )),
+    }
+}
+
+fn has_result(mark: &Mark, method: &ImplItemFn) -> Result<()> {
+    match (mark, &method.sig.output) {
+        (Mark::Work { .. }, ReturnType::Default) => Err(Error::new(
+            method.sig.ident.span(),
+            "work returns a `Result<T, E>`, which comes back as a `Done<T, E>`",
+        )),
+        _ => Ok(()),
     }
 }
 

@@ -183,9 +183,7 @@ impl Argument {
                 None => errors.push(Error::new_spanned(element, "expected a name in quotes")),
             }
         }
-        errors.into_result(
-            quote!(::std::vec::Vec::from([#(<::std::string::String as ::core::convert::From<&str>>::from(#list)),*])),
-        )
+        errors.into_result(quote!(::parlor::rt::names(&[#(#list),*])))
     }
 
     fn word(&self, words: &[(&str, &str, &str)]) -> Result<TokenStream> {

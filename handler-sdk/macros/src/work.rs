@@ -27,12 +27,13 @@ pub(crate) fn reemit(work: &Method, mut function: ImplItemFn, name: &Name) -> Ve
         .filter(|a| ["doc", "cfg", "deprecated"].iter().any(|kept| a.path().is_ident(kept)))
         .collect();
     let text = &name.text;
-    let result = quote_spanned!(at(returns)=> <#returns as ::parlor::rt::IsResult>);
+    let value = quote_spanned!(at(returns)=> ::parlor::rt::ValueOf<#returns>);
+    let refusal = quote_spanned!(at(returns)=> ::parlor::rt::RefusalOf<#returns>);
     let env = emit::given(env, &quote!(::parlor::Env), &quote!(env));
     let constant = quote! {
         #(#about)*
         #[allow(non_upper_case_globals)]
-        #vis const #shown: ::parlor::Work<#argument, #result::Value, #result::Refusal> =
+        #vis const #shown: ::parlor::Work<#argument, #value, #refusal> =
             ::parlor::Work::new(#text, |env, job| ::std::boxed::Box::pin(Self::#hidden(#env, job)));
     };
     vec![ImplItem::Verbatim(constant), ImplItem::Fn(function)]
@@ -57,7 +58,20 @@ pub(crate) fn pair<'a>(methods: &'a [Method], errors: &mut Errors) -> Vec<Taken<
             taken.extend(errors.keep(event).map(|event| Taken { work, name, event }));
         }
     }
+    // After another error the work may be there and only misspelt.
+    if errors.is_empty() {
+        no_idle_events(methods, &taken, errors);
+    }
     taken
+}
+
+fn no_idle_events(methods: &[Method], taken: &[Taken<'_>], errors: &mut Errors) {
+    for (_, event) in events(methods) {
+        if takes_done(event).is_some() && !taken.iter().any(|taken| std::ptr::eq(taken.event, event)) {
+            let text = "no `#[msg::work]` here has this result";
+            errors.push(Error::new_spanned(event.parameter(Role::Payload), text));
+        }
+    }
 }
 
 fn events(methods: &[Method]) -> impl Iterator<Item = (&Name, &Method)> {
@@ -126,8 +140,9 @@ fn arguments_of(ty: &Type, name: &str) -> Option<(String, String)> {
 /// `Room::works` and `Room::on_work`.
 pub(crate) fn emit(taken: &[Taken<'_>]) -> Option<TokenStream> {
     let list = taken.iter().map(|Taken { work, .. }| {
-        let (cfgs, ident) = (&work.cfgs, &work.ident);
-        quote!(#(#cfgs)* ::parlor::WorkFn::new(Self::#ident))
+        let Method { cfgs, ident, returns, .. } = work;
+        let argument = work.parameter(Role::Payload);
+        quote!(#(#cfgs)* ::parlor::rt::work::<#argument, #returns>(Self::#ident))
     });
     let arms = taken.iter().map(arm);
     (!taken.is_empty()).then(|| {
@@ -153,8 +168,8 @@ pub(crate) fn emit(taken: &[Taken<'_>]) -> Option<TokenStream> {
 }
 
 fn arm(Taken { work, name, event }: &Taken<'_>) -> TokenStream {
-    let (ident, returns) = (&work.ident, &work.returns);
-    let done = quote!(::parlor::Done<<#returns as ::parlor::rt::IsResult>::Value, <#returns as ::parlor::rt::IsResult>::Refusal>);
+    let returns = &work.returns;
+    let done = quote!(::parlor::Done<::parlor::rt::ValueOf<#returns>, ::parlor::rt::RefusalOf<#returns>>);
     let call = emit::unit(event, &|ty| emit::given(ty, &done, &quote!(done)));
-    emit::arm(work, &name.text, &quote!(let done = ::parlor::rt::done(Self::#ident, id, result)?; #call))
+    emit::arm(work, &name.text, &quote!(let done = ::parlor::rt::done::<#returns>(id, result)?; #call))
 }

@@ -27,6 +27,9 @@ impl Arena {
     async fn no_env(job: Load) -> Result<Loaded> {
         Ok(Loaded)
     }
+
+    #[msg::work]
+    async fn no_result(env: Env, job: Load) {}
 }
 
 fn main() {}
