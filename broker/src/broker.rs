@@ -141,6 +141,7 @@ impl Broker {
 impl Drop for Broker {
     fn drop(&mut self) {
         self.accept.abort();
+        self.shards.stop();
     }
 }
 

@@ -9,6 +9,7 @@ use axum::extract::{Request, State};
 use axum::http::header::{CONNECTION, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL, UPGRADE};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -17,6 +18,7 @@ use parlor_protocol::Codec;
 use tokio::net::TcpListener;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
+use tower::ServiceExt;
 use tracing::{debug, warn};
 
 use crate::config::Limits;
@@ -79,12 +81,15 @@ impl Listener {
         };
         self.metrics.connections.inc();
         let connected = Arc::new(Connected { metrics: self.metrics.clone(), _permit: permit });
-        let router = self.router.clone().layer(axum::Extension(connected));
+        let service = self.router.clone().map_request(move |mut request: hyper::Request<Incoming>| {
+            request.extensions_mut().insert(connected.clone());
+            request.map(Body::new)
+        });
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(self.header_timeout)
             .max_buf_size(MAX_HEAD)
-            .serve_connection(TokioIo::new(socket), TowerToHyperService::new(router))
+            .serve_connection(TokioIo::new(socket), TowerToHyperService::new(service))
             .with_upgrades();
         tokio::spawn(async move {
             if let Err(error) = connection.await {

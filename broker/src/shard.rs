@@ -4,6 +4,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 
+use parking_lot::Mutex;
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
@@ -11,7 +12,7 @@ use tokio::sync::oneshot;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ShardNo(pub usize);
 
-/// The shards of one broker. Dropping them ends their threads, and with them every task that still runs there.
+/// The shards of one broker. [`stop`](Self::stop) ends their threads, and with them every task that still runs there.
 #[derive(Debug)]
 pub struct Shards {
     threads: Vec<Thread>,
@@ -21,7 +22,7 @@ pub struct Shards {
 #[derive(Debug)]
 struct Thread {
     runtime: Handle,
-    stop: Option<oneshot::Sender<()>>,
+    stop: Mutex<Option<oneshot::Sender<()>>>,
     join: Option<JoinHandle<()>>,
 }
 
@@ -47,6 +48,13 @@ impl Shards {
         &self.threads[shard.0 % self.threads.len()].runtime
     }
 
+    /// Ends all threads, without waiting for them.
+    pub fn stop(&self) {
+        for thread in &self.threads {
+            thread.stop();
+        }
+    }
+
     /// Tasks that are alive on all shards.
     pub fn tasks(&self) -> usize {
         self.threads.iter().map(|thread| thread.runtime.metrics().num_alive_tasks()).sum()
@@ -54,6 +62,10 @@ impl Shards {
 }
 
 impl Thread {
+    fn stop(&self) {
+        drop(self.stop.lock().take());
+    }
+
     fn start(number: usize) -> std::io::Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let handle = runtime.handle().clone();
@@ -63,13 +75,13 @@ impl Thread {
             let _ = runtime.block_on(stopped);
         };
         let join = std::thread::Builder::new().name(format!("parlor-shard-{number}")).spawn(run)?;
-        Ok(Self { runtime: handle, stop: Some(stop), join: Some(join) })
+        Ok(Self { runtime: handle, stop: Mutex::new(Some(stop)), join: Some(join) })
     }
 }
 
 impl Drop for Thread {
     fn drop(&mut self) {
-        drop(self.stop.take());
+        self.stop();
         let own = self.join.as_ref().is_some_and(|join| join.thread().id() == std::thread::current().id());
         // The last owner may be a task of this very thread, which cannot wait for itself.
         if let Some(join) = self.join.take().filter(|_| !own) {

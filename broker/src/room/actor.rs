@@ -10,7 +10,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use parlor_protocol::room::{CloseWhy, Input, Origin};
-use parlor_protocol::{ErrorCode, Failure};
+use parlor_protocol::{BrokerFrame, ErrorCode, Failure};
 use tokio::time::{Instant, Sleep, sleep_until};
 use tracing::{debug, error, info_span, warn};
 
@@ -18,9 +18,10 @@ use super::handle::RoomHandle;
 use super::link::MemberLink;
 use super::queue::{Arrival, JoinArrival};
 use super::registry::Registry;
-use super::state::{Newcomer, RoomState, Shown, WorkStart};
+use super::state::{Link, Newcomer, RoomState, Shown, WorkStart};
 use crate::engine::Claim;
 use crate::host::{Host, WorkDone};
+use crate::wire::SharedFrame;
 
 /// Inputs after which a batch goes out, so that under load nobody waits for the whole queue.
 const BATCH: usize = 256;
@@ -256,18 +257,23 @@ impl RoomActor {
     fn finish(&mut self) {
         self.room.queue().close(&mut self.arrivals);
         let why = self.state.refuses().unwrap_or_else(|| ErrorCode::RoomClosed.into());
+        let mut former = self.state.end_batch();
         for arrival in std::mem::take(&mut self.arrivals) {
-            self.turn_away(arrival, &why);
+            self.turn_away(arrival, &mut former, &why);
         }
         self.release();
     }
 
-    fn turn_away(&mut self, arrival: Arrival, why: &Failure) {
+    fn turn_away(&mut self, arrival: Arrival, former: &mut [MemberLink], why: &Failure) {
         match arrival {
             Arrival::Join(join) => self.state.turn_away(join.id, join.link, why.clone()),
-            // Its sender has the room's `closed` frame, after which no answer about the room follows.
-            Arrival::Message { .. } => {
+            Arrival::Message { slot, no, request, .. } => {
                 self.registry.metrics().messages_room_closed.inc();
+                if let Some(link) = former.iter_mut().find(|link| link.is_end_of(&slot)) {
+                    self.registry.metrics().error(ErrorCode::RoomClosed);
+                    let error = Failure::from(ErrorCode::RoomClosed).about(self.room.no(), no);
+                    link.deliver(&SharedFrame::new(BrokerFrame::Error { id: request, error }));
+                }
             }
             _ => {}
         }

@@ -95,6 +95,11 @@ impl MemberLink {
         }
     }
 
+    /// Whether `slot` is the other end of this membership.
+    pub(crate) fn is_end_of(&self, slot: &Arc<MemberSlot>) -> bool {
+        Arc::ptr_eq(&self.slot, slot)
+    }
+
     /// Whose kind of seat it holds.
     pub(crate) fn role(&self) -> Role {
         self.seat.role()

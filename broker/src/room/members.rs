@@ -23,24 +23,28 @@ pub(crate) struct Member<L> {
 #[derive(Debug)]
 pub(crate) struct Members<L> {
     list: Vec<Member<L>>,
+    /// How many of them are no spectators.
+    players: usize,
     topics: HashMap<Topic, Vec<PlayerId>>,
 }
 
 impl<L> Default for Members<L> {
     fn default() -> Self {
-        Self { list: Vec::new(), topics: HashMap::new() }
+        Self { list: Vec::new(), players: 0, topics: HashMap::new() }
     }
 }
 
 impl<L> Members<L> {
     pub(crate) fn add(&mut self, player: Player, link: L) {
         debug_assert!(self.list.last().is_none_or(|last| last.player.id < player.id), "numbers rise");
+        self.players += usize::from(player.role == Role::Player);
         self.list.push(Member { player, link, handled: 0, told: 0, given: Vec::new(), chosen: Vec::new() });
     }
 
     pub(crate) fn remove(&mut self, player: PlayerId) -> Option<Member<L>> {
         let at = self.position(player)?;
         let member = self.list.remove(at);
+        self.players -= usize::from(member.player.role == Role::Player);
         for topic in member.given.iter().chain(&member.chosen) {
             self.unfollow(topic, player);
         }
@@ -65,11 +69,12 @@ impl<L> Members<L> {
     }
 
     pub(crate) fn players(&self) -> usize {
-        self.list.iter().filter(|member| member.player.role == Role::Player).count()
+        self.players
     }
 
     pub(crate) fn drain(&mut self) -> impl Iterator<Item = Member<L>> {
         self.topics.clear();
+        self.players = 0;
         self.list.drain(..)
     }
 

@@ -27,6 +27,15 @@ pub(crate) struct Conversation {
     who: Option<Who>,
     rooms: HashMap<RoomNo, InRoom>,
     bad_frames: u32,
+    read: Read,
+}
+
+/// What has been read and taken since it was last counted. Counters are shared by all threads, so they are not for every frame.
+#[derive(Debug, Default)]
+struct Read {
+    frames: u64,
+    bytes: u64,
+    accepted: u64,
 }
 
 /// Known from hello on.
@@ -54,7 +63,7 @@ pub(crate) enum Next {
 
 impl Conversation {
     pub(crate) fn new(registry: Arc<Registry>, outbox: Arc<Outbox>, number: u64) -> Self {
-        Self { registry, outbox, number, who: None, rooms: HashMap::new(), bad_frames: 0 }
+        Self { registry, outbox, number, who: None, rooms: HashMap::new(), bad_frames: 0, read: Read::default() }
     }
 
     pub(crate) fn said_hello(&self) -> bool {
@@ -70,9 +79,8 @@ impl Conversation {
 
     /// Takes one message of the connection; `codec` is what its WebSocket type stands for.
     pub(crate) fn handle(&mut self, frame: &Bytes, codec: Codec, draining: bool) -> Next {
-        let metrics = self.registry.metrics();
-        metrics.frames_in.inc();
-        metrics.bytes_in.inc_by(frame.len() as u64);
+        self.read.frames += 1;
+        self.read.bytes += frame.len() as u64;
         if frame.len() > self.registry.limits().max_frame_bytes {
             self.frame_too_large(frame.len());
             return Next::Listen;
@@ -93,6 +101,17 @@ impl Conversation {
             }
             Err(FrameError::UnknownOp(op)) => self.bad_frame(Failure::from(ErrorCode::UnknownOp).with("op", op)),
             Err(error) => self.bad_frame(Failure::from(ErrorCode::BadFrame).because(error.to_string())),
+        }
+    }
+
+    /// Counts what was read. To be called before anything is written, so that nobody is answered before it is counted.
+    pub(crate) fn count(&mut self) {
+        let read = std::mem::take(&mut self.read);
+        if read.frames > 0 {
+            let metrics = self.registry.metrics();
+            metrics.frames_in.inc_by(read.frames);
+            metrics.bytes_in.inc_by(read.bytes);
+            metrics.messages_accepted.inc_by(read.accepted);
         }
     }
 
@@ -205,7 +224,7 @@ impl Conversation {
             }
             self.error(request, failure.about(no, number));
         } else {
-            self.registry.metrics().messages_accepted.inc();
+            self.read.accepted += 1;
         }
     }
 
@@ -277,6 +296,7 @@ impl InRoom {
 
 impl Drop for Conversation {
     fn drop(&mut self) {
+        self.count();
         for (_, InRoom { room, slot, .. }) in self.rooms.drain() {
             let _ = room.push(Arrival::Leave { slot, why: Leave::Disconnected });
         }

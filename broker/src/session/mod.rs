@@ -142,6 +142,9 @@ impl Session {
         let limits = sessions.registry.limits();
         let config = WebSocketConfig::default()
             .read_buffer_size(4 << 10)
+            // Control frames only, and they go no further than the gate.
+            .write_buffer_size(0)
+            .max_write_buffer_size(64 << 10)
             .max_message_size(Some(limits.hard_frame_bytes()))
             .max_frame_size(Some(limits.hard_frame_bytes()));
         let ws =
@@ -178,11 +181,19 @@ impl Session {
         if let Poll::Ready(step) = self.poll_clock(cx, housekeeping) {
             return Poll::Ready(step);
         }
-        if let Poll::Ready(code) = self.poll_read(cx) {
-            return Poll::Ready(Step::End(code));
-        }
-        let owed = self.writer.poll(cx, self.ws.get_mut(), &self.outbox);
-        self.count_writes();
+        let owed = loop {
+            let choked = self.choked();
+            if !choked && let Poll::Ready(code) = self.poll_read(cx) {
+                return Poll::Ready(Step::End(code));
+            }
+            self.talk.count();
+            let owed = self.writer.poll(cx, self.ws.get_mut(), &self.outbox);
+            self.count_writes();
+            // What was not read for that reason has to be read now: no wake-up will come for it.
+            if !choked || self.choked() || owed.is_ready() {
+                break owed;
+            }
+        };
         match owed {
             Poll::Ready(Ok(code)) => Poll::Ready(Step::End(code)),
             Poll::Ready(Err(_)) => Poll::Ready(Step::End(None)),
@@ -192,6 +203,11 @@ impl Session {
                 None => Poll::Pending,
             },
         }
+    }
+
+    /// Whether the client makes us answer pings that it does not read: then it is not read either.
+    fn choked(&self) -> bool {
+        self.writer.blocked() && self.ws.get_ref().has_control()
     }
 
     /// Reads until the socket has no more, or this turn's share is used up. `Ready` ends the session.

@@ -156,6 +156,10 @@ impl Gate {
         }
     }
 
+    pub(crate) fn has_control(&self) -> bool {
+        !self.control.is_empty()
+    }
+
     /// Control frames that tungstenite wants out, whole ones, to be written between ours.
     pub(crate) fn take_control(&mut self) -> Option<Bytes> {
         (!self.control.is_empty()).then(|| self.control.split().freeze())

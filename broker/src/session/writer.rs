@@ -22,6 +22,8 @@ pub(crate) struct Writer {
     /// Whether the frame at the front is partly out.
     begun: bool,
     closing: Option<CloseCode>,
+    /// Whether the frame at the front is control frames; more of them wait until it is out, so that they cannot pile up here.
+    control: bool,
     /// What has been done since it was last asked.
     pub(crate) wrote: Wrote,
 }
@@ -44,11 +46,13 @@ impl Writer {
         loop {
             // Between frames only: control frames must not cut into one.
             if !self.begun
+                && !self.control
                 && let Some(control) = gate.take_control()
             {
-                self.frames.push_front(control.clone());
                 // The outbox did not count these bytes, and takes back all that is written.
                 outbox.lend(control.len());
+                self.frames.push_front(control);
+                self.control = true;
             }
             if self.frames.len() < PIECES && self.closing.is_none() {
                 let room = PIECES - self.frames.len();
@@ -108,6 +112,7 @@ impl Writer {
             }
             count -= front.len();
             self.frames.pop_front();
+            self.control = false;
         }
     }
 }
