@@ -56,7 +56,34 @@ pub use kind::Kind;
 pub use message::{Message, Refusal};
 #[cfg(feature = "embedded")]
 pub use parlor_broker as broker;
-pub use parlor_macros::{Message, Refusal, room};
+/// Gives a type its name on the wire: its own in snake case, or that in `#[message("name")]`.
+pub use parlor_macros::Message;
+/// Makes each variant of an enum, or a structure, a reason for saying no.
+///
+/// The code is the variant's name in snake case, the text the same in words, and the parameters are the fields.
+/// `#[refusal(code = "…", text = "need {need}", retryable)]` on the variant says otherwise; the text may name the fields.
+/// `#[refusal(transparent)]` on a variant with one unnamed field passes on the refusal in it, such as a [`Failure`].
+pub use parlor_macros::Refusal;
+/// Makes an `impl` block a room kind: `#[room(kind = "arena", max_players = 16)]`, with the methods that
+/// [`msg`]'s attributes mark. It fills in [`Room`]; what it does can be written by hand.
+///
+/// `kind` is the name by which clients ask for the room. The other keys set the field of [`Policy`] that has their name, and
+/// where none is given its default holds:
+///
+/// | key | value |
+/// |-|-|
+/// | `max_players` (at least 1), `max_spectators`, `tick_hz` (at most 1000), `queue_len`, `member_queue_len` | a number, or a constant |
+/// | `queue_bytes`, `max_output_bytes`, `max_outputs_bytes` | bytes: `4096` or `"64KiB"`, `"1MiB"`, `"1GiB"` |
+/// | `empty_ttl`, `close_grace` | a duration: `"500ms"`, `"30s"`, `"2m"`, `"1h"` |
+/// | `match_by`, `client_topics` | names: `["map", "mode"]` |
+/// | `tick_when` | `"occupied"` or `"always"` |
+/// | `on_panic` | `"go_on"` or `"close"` |
+/// | `handled` | no value; clients are told what has been handled |
+///
+/// A room may be spread over several `impl` blocks: the marked methods stand in one, and may call those of the others.
+pub use parlor_macros::room;
+pub use parlor_protocol::frame::Role;
+pub use parlor_protocol::frame::Role;
 pub use parlor_protocol::policy::{self, Policy};
 pub use parlor_protocol::room::{CloseWhy, Leave, Origin, Player, TimerId, Topic, WorkId};
 pub use parlor_protocol::{Failure, PlayerId, RoomId};
@@ -77,7 +104,7 @@ pub mod prelude {
     pub use serde::{Deserialize, Serialize};
 
     pub use crate::{
-        CloseWhy, Ctx, Done, Env, Failure, Leave, Message, Origin, Player, PlayerId, Refusal, Result, Room, TimerId,
-        Topic, msg, room,
+        CloseWhy, Ctx, Done, Env, Failure, Leave, Message, Origin, Player, PlayerId, Refusal, Result, Role, Room,
+        TimerId, Topic, msg, room,
     };
 }

@@ -131,7 +131,7 @@ impl Arena {
     #[msg::route("buy")]
     fn buy(&mut self, _: &mut Ctx, _: PlayerId, price: i32) -> Result<String, Denied> {
         match price {
-            0 => Err(Failure::app("free", "nothing is free")).map_err(Denied::Inner),
+            0 => Err(Denied::Inner(Failure::app("free", "nothing is free"))),
             1..=5 => Ok(format!("paid {price}")),
             _ => Err(Denied::NotEnoughGold { need: price }),
         }

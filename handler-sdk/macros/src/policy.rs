@@ -85,7 +85,8 @@ struct Argument {
 
 impl Parse for Argument {
     fn parse(input: ParseStream<'_>) -> Result<Self> {
-        let key = input.parse()?;
+        let key =
+            input.parse().map_err(|error| Error::new(error.span(), "expected `key = value`: `kind = \"arena\"`"))?;
         let value = input.parse::<Option<Token![=]>>()?.map(|_| input.parse().map(bare)).transpose()?;
         Ok(Self { key, value })
     }

@@ -30,11 +30,12 @@ pub(crate) fn reemit(work: &Method, mut function: ImplItemFn, name: &Name) -> Ve
     let value = quote_spanned!(at(returns)=> ::parlor::rt::ValueOf<#returns>);
     let refusal = quote_spanned!(at(returns)=> ::parlor::rt::RefusalOf<#returns>);
     let env = emit::given(env, &quote!(::parlor::Env), &quote!(env));
+    let future = quote_spanned!(at(&shown)=> ::std::boxed::Box::pin(Self::#hidden(#env, job)));
     let constant = quote! {
         #(#about)*
         #[allow(non_upper_case_globals)]
         #vis const #shown: ::parlor::Work<#argument, #value, #refusal> =
-            ::parlor::Work::new(#text, |env, job| ::std::boxed::Box::pin(Self::#hidden(#env, job)));
+            ::parlor::Work::new(#text, |env, job| #future);
     };
     vec![ImplItem::Verbatim(constant), ImplItem::Fn(function)]
 }

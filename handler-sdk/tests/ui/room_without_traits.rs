@@ -2,6 +2,7 @@
 
 use parlor::prelude::*;
 
+#[derive(Deserialize)]
 struct Arena {}
 
 #[room(kind = "arena")]
