@@ -100,10 +100,10 @@ impl RoomActor {
         let mut sleep = pin!(sleep_until(self.started));
         while !self.state.ended() {
             self.own_business().await;
-            self.release();
             if self.state.ended() {
                 break;
             }
+            self.release();
             if self.arrivals.is_empty() {
                 self.wait(sleep.as_mut()).await;
             } else {
@@ -212,12 +212,17 @@ impl RoomActor {
     fn release(&mut self) {
         self.check_overrun();
         self.claim.log.append(&self.batch);
-        let metrics = self.registry.metrics();
-        metrics.inputs.inc_by(self.batch.len() as u64);
+        self.registry.metrics().inputs.inc_by(self.batch.len() as u64);
         self.batch.clear();
+        // Whoever is told something finds it counted and listed.
+        self.report();
+        if let Some(shown) = self.state.take_shown() {
+            self.registry.update(&self.room, shown.properties, shown.door);
+        }
+        let metrics = self.registry.metrics();
         let mut deliveries = 0;
-        for mut link in self.state.end_batch() {
-            deliveries += link.flush();
+        for link in self.state.end_batch() {
+            deliveries += link.depart();
         }
         for link in self.state.links() {
             deliveries += link.flush();
@@ -226,10 +231,6 @@ impl RoomActor {
         for work in self.works.drain(..) {
             let done = WorkDone::new(self.room.clone(), work.id, &work.name);
             self.host.run(&work.name, work.arguments, done);
-        }
-        self.report();
-        if let Some(shown) = self.state.take_shown() {
-            self.registry.update(&self.room, shown.properties, shown.door);
         }
     }
 

@@ -74,12 +74,13 @@ pub(crate) struct MemberLink {
     slot: Arc<MemberSlot>,
     outbox: Arc<Outbox>,
     pending: Vec<Bytes>,
-    seat: Seat,
+    role: Role,
+    seat: Option<Seat>,
 }
 
 impl MemberLink {
     pub(crate) fn new(slot: Arc<MemberSlot>, outbox: Arc<Outbox>, seat: Seat) -> Self {
-        Self { slot, outbox, pending: Vec::new(), seat }
+        Self { slot, outbox, pending: Vec::new(), role: seat.role(), seat: Some(seat) }
     }
 
     /// Hands the batch over; returns how many frames that were.
@@ -95,6 +96,17 @@ impl MemberLink {
         }
     }
 
+    /// Ends the membership: whoever learns of it finds the seat free and may join again. Returns how many frames went out.
+    pub(crate) fn depart(mut self) -> u64 {
+        self.end()
+    }
+
+    fn end(&mut self) -> u64 {
+        self.slot.end();
+        drop(self.seat.take());
+        self.flush()
+    }
+
     /// Whether `slot` is the other end of this membership.
     pub(crate) fn is_end_of(&self, slot: &Arc<MemberSlot>) -> bool {
         Arc::ptr_eq(&self.slot, slot)
@@ -102,7 +114,7 @@ impl MemberLink {
 
     /// Whose kind of seat it holds.
     pub(crate) fn role(&self) -> Role {
-        self.seat.role()
+        self.role
     }
 
     fn codec(&self) -> Codec {
@@ -122,7 +134,6 @@ impl Link for MemberLink {
 
 impl Drop for MemberLink {
     fn drop(&mut self) {
-        self.flush();
-        self.slot.end();
+        self.end();
     }
 }

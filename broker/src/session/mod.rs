@@ -17,6 +17,7 @@ use bytes::Bytes;
 use dashmap::DashMap;
 use futures_util::Stream;
 use parlor_protocol::{CloseCode, Codec};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::{Instant, Sleep};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
@@ -35,6 +36,9 @@ pub use socket::Socket;
 
 /// Frames that one wake-up may read, so that a flood leaves the thread to others in between.
 const READS: usize = 64;
+/// How long a connection that we close may take to notice, and what it may still send meanwhile.
+const LINGER: Duration = Duration::from_secs(1);
+const LINGER_BYTES: usize = 1 << 20;
 /// How often deadlines are looked at.
 const HOUSEKEEPING: Duration = Duration::from_secs(1);
 
@@ -109,7 +113,12 @@ fn run(mut session: Session, sessions: Arc<Sessions>, shard: ShardNo, guard: Gua
         match session.run(shard).await {
             Step::Move(to) if session.ws.get_mut().depart().is_ok() => run(session, sessions, to, guard),
             Step::Move(_) => session.end(None, guard),
-            Step::End(code) => session.end(code, guard),
+            Step::End(code) => {
+                if code.is_some() {
+                    session.linger().await;
+                }
+                session.end(code, guard);
+            }
         }
     });
 }
@@ -118,6 +127,8 @@ struct Session {
     ws: WebSocketStream<Gate>,
     /// Whether tungstenite may hold frames that it has read already, which no readiness of the socket will announce.
     unread: bool,
+    /// Nothing more is read: the end has been decided.
+    deaf: bool,
     writer: Writer,
     outbox: Arc<Outbox>,
     talk: Conversation,
@@ -156,6 +167,7 @@ impl Session {
         Self {
             ws,
             unread: true,
+            deaf: false,
             writer: Writer::default(),
             talk: Conversation::new(sessions.registry.clone(), outbox.clone(), number),
             outbox,
@@ -213,9 +225,9 @@ impl Session {
     /// Reads until the socket has no more, or this turn's share is used up. `Ready` ends the session.
     fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Option<CloseCode>> {
         let mut left = READS;
-        while self.unread || self.ws.get_mut().poll_read_ready(cx).is_ready() {
+        while !self.deaf && (self.unread || self.ws.get_mut().poll_read_ready(cx).is_ready()) {
             self.unread = true;
-            loop {
+            while !self.deaf {
                 if left == 0 {
                     cx.waker().wake_by_ref();
                     return Poll::Pending;
@@ -250,12 +262,9 @@ impl Session {
             Some(Ok(_)) => {}
             Some(Err(WsError::Capacity(CapacityError::MessageTooLong { size, .. }))) => {
                 self.talk.frame_too_large(size);
-                self.outbox.close(CloseCode::FrameTooLarge);
-                let _ = self.writer.poll(cx, self.ws.get_mut(), &self.outbox);
-                self.count_writes();
-                return Poll::Ready(Some(CloseCode::FrameTooLarge));
+                self.close(CloseCode::FrameTooLarge);
             }
-            Some(Err(WsError::Protocol(_) | WsError::Utf8(_))) => return Poll::Ready(Some(CloseCode::BadFrames)),
+            Some(Err(WsError::Protocol(_) | WsError::Utf8(_))) => self.close(CloseCode::BadFrames),
             Some(Err(_)) | None => return Poll::Ready(None),
         }
         Poll::Pending
@@ -264,8 +273,37 @@ impl Session {
     fn handle_frame(&mut self, frame: &Bytes, codec: Codec) {
         match self.talk.handle(frame, codec, self.sessions.draining()) {
             Next::Listen => {}
-            Next::Close(code) => self.outbox.close(code),
+            Next::Close(code) => self.close(code),
         }
+    }
+
+    /// Ends the session once it has been told everything.
+    fn close(&mut self, code: CloseCode) {
+        self.deaf = true;
+        self.outbox.close(code);
+    }
+
+    /// Waits a moment for the client to take the goodbye: closing a socket with unread bytes in it would reset the connection, and
+    /// what was just written could be lost.
+    async fn linger(&mut self) {
+        if self.writer.blocked() {
+            return;
+        }
+        let Ok(socket) = self.ws.get_mut().socket() else { return };
+        let gone = async {
+            let mut scratch = vec![0; 4 << 10];
+            let mut left = LINGER_BYTES;
+            socket.shutdown().await?;
+            while left > 0 {
+                match socket.read(&mut scratch).await? {
+                    0 => break,
+                    count => left = left.saturating_sub(count),
+                }
+            }
+            io::Result::Ok(())
+        };
+        // It has had its chance, however this ends.
+        let _ = tokio::time::timeout(LINGER, gone).await;
     }
 
     /// Hello, silence and the write deadline, once a second. `Ready` ends the session.
