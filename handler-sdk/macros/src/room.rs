@@ -95,11 +95,10 @@ fn distinct(methods: Vec<Method>, errors: &mut Errors) -> Vec<Method> {
 fn taken_already(earlier: &str, now: &str, name: &str) -> String {
     match now {
         "route" | "event" | "work" if earlier == now => format!("a second `#[msg::{now}]` of the name `{name}`"),
-        "route" | "event" => {
-            format!(
-                "`{name}` is the name of `#[msg::{earlier}]`, too: what clients send and what the server side raises differ in name"
-            )
-        }
+        "route" | "event" => format!(
+            "`{name}` is the name of `#[msg::{earlier}]`, too: what clients send and what the server side raises differ in \
+             name"
+        ),
         _ => format!("a second `#[msg::{now}]`: a room has one"),
     }
 }

@@ -106,7 +106,7 @@ fn matching<'a>(methods: &'a [Method], work: &Method) -> Result<&'a Method> {
             Err(Error::new(work.ident.span(), text))
         }
         (Some(_), Some(_)) => {
-            let text = "several events take such a result: say which is to, `#[msg::work(done = \"event\")]`";
+            let text = "several events take this result: name the one that is to, `#[msg::work(done = \"event\")]`";
             Err(Error::new(work.ident.span(), text))
         }
     }
