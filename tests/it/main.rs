@@ -1,3 +1,6 @@
 //! End to end, over real sockets. One module a behaviour.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
+
 mod smoke;
+mod tutorial;
