@@ -83,7 +83,6 @@ pub use parlor_macros::Refusal;
 /// A room may be spread over several `impl` blocks: the marked methods stand in one, and may call those of the others.
 pub use parlor_macros::room;
 pub use parlor_protocol::frame::Role;
-pub use parlor_protocol::frame::Role;
 pub use parlor_protocol::policy::{self, Policy};
 pub use parlor_protocol::room::{CloseWhy, Leave, Origin, Player, TimerId, Topic, WorkId};
 pub use parlor_protocol::{Failure, PlayerId, RoomId};
