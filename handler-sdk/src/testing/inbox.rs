@@ -6,6 +6,7 @@ use std::rc::Rc;
 use bytes::Bytes;
 use parlor_broker::room::state::Link;
 use parlor_broker::wire::SharedFrame;
+use parlor_protocol::codec::json_from_msgpack;
 use parlor_protocol::frame::Role;
 use parlor_protocol::{BrokerFrame, ErrorCode};
 use serde::de::DeserializeOwned;
@@ -124,7 +125,7 @@ impl Inbox {
 
     pub(super) fn take_all(&self) -> Vec<Received> {
         let messages = std::mem::take(&mut self.0.borrow_mut().messages);
-        messages.into_iter().map(|(name, payload)| Received { name, payload: value(payload) }).collect()
+        messages.into_iter().map(|(name, payload)| Received { name, payload: value(&payload) }).collect()
     }
 }
 
@@ -167,7 +168,7 @@ impl Inner {
             },
             BrokerFrame::Error { error, .. } => self.error = Some(error.clone()),
             BrokerFrame::Closed { code, result, .. } => {
-                self.closed = Some(Closed { code: code.clone(), result: value(result.clone()) });
+                self.closed = Some(Closed { code: code.clone(), result: value(result) });
             }
             BrokerFrame::Welcome(_)
             | BrokerFrame::Done { .. }
@@ -177,6 +178,11 @@ impl Inner {
     }
 }
 
-fn value(payload: Bytes) -> serde_json::Value {
-    Payload(payload).decode().unwrap_or_default()
+/// As JSON has it, numbers as map keys included; null for what has no JSON form.
+fn value(payload: &[u8]) -> serde_json::Value {
+    let mut json = Vec::new();
+    match json_from_msgpack(payload, &mut json) {
+        Ok(()) => serde_json::from_slice(&json).unwrap_or_default(),
+        Err(_) => serde_json::Value::Null,
+    }
 }
