@@ -20,10 +20,14 @@ mod guess {
     include!(concat!(env!("OUT_DIR"), "/tutorial/src/lib.rs"));
 }
 
-#[allow(dead_code, reason = "the tests start the app by themselves")]
+#[allow(dead_code, reason = "the tests start its app by themselves")]
 mod main {
     use super::guess;
     include!(concat!(env!("OUT_DIR"), "/tutorial/src/main.rs"));
+
+    pub(super) fn its_app() -> App {
+        app()
+    }
 }
 
 #[derive(Deserialize)]
@@ -32,7 +36,7 @@ struct Shown {
 }
 
 async fn start() -> Broker {
-    guess::app().start(&config()).await.unwrap()
+    main::its_app().start(&config()).await.unwrap()
 }
 
 #[tokio::test]
