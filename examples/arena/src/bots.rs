@@ -1,0 +1,143 @@
+//! Players that are programs. They are clients like any other and see only what a client sees; just their wire is in memory.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use parlor::PlayerId;
+use parlor::broker::broker::Connector;
+use parlor_client::{ClientError, Options, Parlor, Room, RoomEvent};
+use rand::RngExt;
+
+use crate::messages;
+use crate::messages::{Eaten, Frame, Orb, Ready, Scene, Scored, Steer};
+use crate::vector::Vector;
+
+const NAMES: [&str; 12] =
+    ["Pixel", "Comet", "Mochi", "Turbo", "Nova", "Biscuit", "Zephyr", "Waffle", "Orbit", "Pepper", "Echo", "Sprout"];
+/// A bot thinks at every third frame: about as fast as somebody who pays attention.
+const THINKS_EVERY: usize = 3;
+/// Somebody this near is worth a dash.
+const NEAR: f32 = 130.0;
+
+/// Starts bots that play until the broker ends.
+pub(crate) fn start(connector: &Connector, count: usize) {
+    for n in 0..count {
+        let connector = connector.clone();
+        let name = match n / NAMES.len() {
+            0 => NAMES[n].to_owned(),
+            again => format!("{} {}", NAMES[n % NAMES.len()], again + 1),
+        };
+        tokio::spawn(async move {
+            // One that was thrown out for any reason comes back, unless the broker itself is gone.
+            while play(&connector, &name).await.is_ok() {
+                tokio::time::sleep(Duration::from_secs(1)).await;
+            }
+        });
+    }
+}
+
+/// One stay in a room, to its end.
+async fn play(connector: &Connector, name: &str) -> Result<(), ClientError> {
+    let parlor = Parlor::over(connector.connect(), Options::new().name(name)).await?;
+    let mut room = parlor.join_or_create("arena", &messages::Options::default()).await?;
+    let mut bot = Bot::new(&room)?;
+    let mut frames = 0;
+    while let Some(event) = room.recv().await {
+        bot.sees(&event)?;
+        if matches!(&event, RoomEvent::Message { name, .. } if &**name == "frame") {
+            frames += 1;
+            if frames % THINKS_EVERY == 0 {
+                bot.acts(&room)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// What a bot knows.
+struct Bot {
+    me: PlayerId,
+    places: BTreeMap<PlayerId, Vector>,
+    scores: BTreeMap<PlayerId, u32>,
+    orbs: Vec<Orb>,
+    heading: Vector,
+    /// How much it prefers robbing to collecting, from 0 to 1.
+    temper: f32,
+}
+
+impl Bot {
+    fn new(room: &Room) -> Result<Self, ClientError> {
+        let scene: Scene = room.view()?;
+        Ok(Self {
+            me: room.player(),
+            places: scene.discs.iter().map(|disc| (disc.id, disc.at)).collect(),
+            scores: scene.discs.iter().map(|disc| (disc.id, disc.score)).collect(),
+            orbs: scene.orbs,
+            heading: Vector::ZERO,
+            temper: rand::rng().random(),
+        })
+    }
+
+    fn sees(&mut self, event: &RoomEvent) -> Result<(), ClientError> {
+        let RoomEvent::Message { name, .. } = event else { return Ok(()) };
+        match &**name {
+            "frame" => {
+                let at = |(id, x, y)| (id, Vector::new(f32::from(x), f32::from(y)) * 0.1);
+                self.places = event.decode::<Frame>()?.discs.into_iter().map(at).collect();
+            }
+            "eaten" => {
+                let eaten: Eaten = event.decode()?;
+                if let Some(orb) = self.orbs.get_mut(eaten.orb) {
+                    *orb = eaten.next;
+                }
+            }
+            "scored" => {
+                let scored: Scored = event.decode()?;
+                self.scores.insert(scored.id, scored.score);
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn acts(&mut self, room: &Room) -> Result<(), ClientError> {
+        let Some(&here) = self.places.get(&self.me) else { return Ok(()) };
+        let wish = match self.victim(here) {
+            Some(victim) => {
+                self.dashes(room);
+                victim
+            }
+            None => self.orb(here).unwrap_or(here),
+        };
+        let heading = (wish - here).unit();
+        // Nobody steers for nothing.
+        if (heading - self.heading).length() > 0.08 {
+            self.heading = heading;
+            room.send("steer", &Steer { x: heading.x, y: heading.y })?;
+        }
+        Ok(())
+    }
+
+    /// Somebody near who has something to take, now and then.
+    fn victim(&self, here: Vector) -> Option<Vector> {
+        if rand::rng().random::<f32>() > self.temper * 0.3 {
+            return None;
+        }
+        let rich = |id: &PlayerId| *id != self.me && self.scores.get(id).is_some_and(|score| *score >= 6);
+        let mut near = self.places.iter().filter(|(id, at)| rich(id) && (**at - here).length() < NEAR);
+        near.next().map(|(_, at)| *at)
+    }
+
+    /// The orb that is worth its way.
+    fn orb(&self, here: Vector) -> Option<Vector> {
+        let effort = |orb: &Orb| (orb.at - here).length() / orb.worth as f32;
+        self.orbs.iter().min_by(|a, b| effort(a).total_cmp(&effort(b))).map(|orb| orb.at)
+    }
+
+    fn dashes(&self, room: &Room) {
+        let sender = room.sender().clone();
+        // In a task of its own: the answer comes only while somebody reads the room's events. Whether the dash was ready does
+        // not matter.
+        tokio::spawn(async move { sender.request::<Ready>("dash", &()).await });
+    }
+}

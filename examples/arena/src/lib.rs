@@ -1,1 +1,0 @@
-//! An example game for Parlor.
