@@ -10,7 +10,7 @@ use parlor_broker::config::RelayConfig;
 use parlor_broker::telemetry::Metrics;
 use parlor_broker::{Broker, Config};
 
-use crate::{Env, Failure, Kind, Policy, Result, Room, local};
+use crate::{Env, Failure, Kind, Policy, Result, Room, Rooms, local};
 
 /// A game server.
 ///
@@ -29,6 +29,7 @@ pub struct App {
     kinds: Vec<Kind>,
     relays: Vec<RelayConfig>,
     env: Env,
+    rooms: Rooms,
     pages: Router,
     on_start: Vec<Box<dyn FnOnce(Connector) + Send>>,
 }
@@ -55,6 +56,12 @@ impl App {
     pub fn with<T: Send + Sync + 'static>(mut self, resource: T) -> Self {
         self.env = self.env.with(resource);
         self
+    }
+
+    /// A way to open, list and close rooms, and to raise events in them: for the game's own routes. Work functions find it in their
+    /// environment.
+    pub fn rooms(&self) -> Rooms {
+        self.rooms.clone()
     }
 
     /// Serves the game's own routes and pages on the same port. The broker's own paths (`/ws`, `/v1/…`, `/health`, `/metrics`) win.
@@ -104,9 +111,11 @@ impl App {
         let mut config = config.clone();
         config.relay.extend(self.relays);
         let runtime = tokio::runtime::Handle::current();
-        let kind = |kind| local::kind(kind, self.env.clone(), runtime.clone());
+        let env = self.env.with(self.rooms.clone());
+        let kind = |kind| local::kind(kind, env.clone(), runtime.clone());
         let kinds = self.kinds.into_iter().map(kind).collect();
         let broker = Broker::start(&config, kinds, self.pages).await.map_err(|error| cannot_start(&error))?;
+        self.rooms.attach(broker.registry());
         for start in self.on_start {
             start(broker.connector());
         }

@@ -40,6 +40,8 @@ mod local;
 mod message;
 pub mod msg;
 mod room;
+#[cfg(feature = "embedded")]
+mod rooms;
 #[doc(hidden)]
 pub mod rt;
 mod runner;
@@ -87,6 +89,8 @@ pub use parlor_protocol::policy::{self, Policy};
 pub use parlor_protocol::room::{CloseWhy, Leave, Origin, Player, TimerId, Topic, WorkId};
 pub use parlor_protocol::{Failure, PlayerId, RoomId};
 pub use room::{Payload, Room};
+#[cfg(feature = "embedded")]
+pub use rooms::Rooms;
 pub use runner::Runner;
 pub use work::{BoxFuture, Done, Env, Work, WorkFn};
 
