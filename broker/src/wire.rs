@@ -3,6 +3,7 @@
 use std::cell::OnceCell;
 
 use bytes::Bytes;
+use parlor_protocol::codec::{NIL, NotRepresentable};
 use parlor_protocol::{BrokerFrame, Codec, ErrorCode, Failure};
 
 /// Room for the longest header of a frame from a server (RFC 6455, section 5.2: no mask).
@@ -10,23 +11,34 @@ const HEADER: usize = 10;
 
 /// Encodes one frame for connections of `codec`. What has no form in JSON becomes a `not_representable` error.
 pub fn encode(codec: Codec, frame: &BrokerFrame) -> Bytes {
+    encode_or_replace(codec, frame).bytes
+}
+
+/// A frame as it goes out, and whether it is the one that was to go out.
+#[derive(Debug)]
+struct Encoded {
+    bytes: Bytes,
+    whole: bool,
+}
+
+fn encode_or_replace(codec: Codec, frame: &BrokerFrame) -> Encoded {
     let mut out = Vec::with_capacity(HEADER + 48 + payload_len(frame));
     out.resize(HEADER, 0);
-    if let Err(error) = frame.encode_into(codec, &mut out) {
+    let encoded = frame.encode_into(codec, &mut out);
+    let whole = encoded.is_ok();
+    if let Err(error) = encoded {
         out.truncate(HEADER);
-        let failure = Failure::from(ErrorCode::NotRepresentable).because(error.to_string());
-        let told = BrokerFrame::Error { id: answered(frame), error: failure };
-        // An error has JSON form by its type.
-        let _ = told.encode_into(codec, &mut out);
+        // What stands in for it has JSON form by its type.
+        let _ = replacement(frame, &error).encode_into(codec, &mut out);
     }
-    with_header(codec, out)
+    Encoded { bytes: with_header(codec, out), whole }
 }
 
 /// A frame that is encoded when the first reader of a codec asks for it, and shared from then on.
 #[derive(Debug)]
 pub struct SharedFrame {
     frame: BrokerFrame,
-    encoded: [OnceCell<Bytes>; 2],
+    encoded: [OnceCell<Encoded>; 2],
 }
 
 impl SharedFrame {
@@ -42,7 +54,16 @@ impl SharedFrame {
 
     /// The bytes for connections of `codec`.
     pub fn bytes(&self, codec: Codec) -> Bytes {
-        self.encoded[codec as usize].get_or_init(|| encode(codec, &self.frame)).clone()
+        self.encoded(codec).bytes.clone()
+    }
+
+    /// Whether connections of `codec` get it as it is, and not an error in its place.
+    pub fn fits(&self, codec: Codec) -> bool {
+        self.encoded(codec).whole
+    }
+
+    fn encoded(&self, codec: Codec) -> &Encoded {
+        self.encoded[codec as usize].get_or_init(|| encode_or_replace(codec, &self.frame))
     }
 }
 
@@ -83,13 +104,25 @@ fn payload_len(frame: &BrokerFrame) -> usize {
     }
 }
 
-/// The client's id that a frame answers.
-fn answered(frame: &BrokerFrame) -> Option<u64> {
-    match frame {
-        BrokerFrame::Joined { id, .. } | BrokerFrame::Reply { id, .. } => Some(*id),
-        BrokerFrame::Refused { id, .. } | BrokerFrame::Error { id, .. } => *id,
+/// What a client gets whose codec cannot say the frame: the end of a membership all the same, otherwise an error.
+fn replacement(frame: &BrokerFrame, why: &NotRepresentable) -> BrokerFrame {
+    let mut error = Failure::from(ErrorCode::NotRepresentable).because(why.to_string());
+    let id = match frame {
+        BrokerFrame::Closed { room, place, code, .. } => {
+            return BrokerFrame::Closed { room: *room, place: *place, code: code.clone(), result: NIL };
+        }
+        BrokerFrame::Joined { id, .. } => Some(*id),
+        BrokerFrame::Reply { room, id, .. } => {
+            error.room = Some(*room);
+            Some(*id)
+        }
+        BrokerFrame::Publish { room, .. } => {
+            error.room = Some(*room);
+            None
+        }
         _ => None,
-    }
+    };
+    BrokerFrame::Error { id, error }
 }
 
 #[cfg(test)]
@@ -134,5 +167,14 @@ mod tests {
         let text = std::str::from_utf8(&bytes[2..]).unwrap().trim_start_matches(|c| c != '[');
         assert!(text.starts_with("[40,5,"), "{text}");
         assert!(text.contains("not_representable"), "{text}");
+    }
+
+    #[test]
+    fn the_end_of_a_membership_is_told_even_when_its_result_cannot_be() {
+        let result = Bytes::from_static(&[0xd4, 1, 2]);
+        let closed = BrokerFrame::Closed { room: RoomNo(3), place: Place::default(), code: "closed".into(), result };
+        let shared = SharedFrame::new(closed);
+        assert_eq!(&shared.bytes(Codec::Json)[2..], br#"[39,3,0,0,"closed",null]"#);
+        assert!(!shared.fits(Codec::Json) && shared.fits(Codec::MsgPack));
     }
 }

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
 
 use bytes::Bytes;
 use parlor_protocol::frame::Role;
-use parlor_protocol::{Codec, PlayerId};
+use parlor_protocol::{Codec, ErrorCode, PlayerId};
 
 use super::registry::Seat;
 use crate::outbox::{Outbox, Pushed};
@@ -127,7 +127,14 @@ impl Link for MemberLink {
         self.slot.seated(player);
     }
 
+    fn can_read(&self, frame: &SharedFrame) -> bool {
+        frame.fits(self.codec())
+    }
+
     fn deliver(&mut self, frame: &SharedFrame) {
+        if !self.can_read(frame) {
+            self.seat.iter().for_each(|seat| seat.count(ErrorCode::NotRepresentable));
+        }
         self.pending.push(frame.bytes(self.codec()));
     }
 }

@@ -7,7 +7,7 @@ use parlor_protocol::codec::NIL;
 use parlor_protocol::frame::Joined;
 use parlor_protocol::policy::OnPanic;
 use parlor_protocol::room::{
-    Audience, Cause, CloseWhy, Fault, Input, Origin, Outcome, Output, Player, TimerId, WorkId,
+    Audience, Cause, CloseWhy, Fault, Input, Leave, Origin, Outcome, Output, Player, TimerId, WorkId,
 };
 use parlor_protocol::{BrokerFrame, ErrorCode, Failure, Place, PlayerId};
 
@@ -87,8 +87,16 @@ impl<L: Link> RoomState<L> {
             types: self.types.names(),
             properties: self.shown.properties.clone(),
         };
+        let frame = SharedFrame::new(BrokerFrame::Joined { id, joined, view });
+        if !link.can_read(&frame) {
+            // The client would take the error for a join that failed, and everything of the room after it for nonsense. The handler
+            // has let it in already, so it hears of it as of any member that is gone.
+            self.turn_away(id, link, ErrorCode::NotRepresentable.into());
+            self.leaving.push_back((player.id, Leave::Disconnected));
+            return;
+        }
         link.seated(player.id);
-        link.deliver(&SharedFrame::new(BrokerFrame::Joined { id, joined, view }));
+        link.deliver(&frame);
         self.members.add(player.clone(), link);
     }
 
@@ -209,7 +217,7 @@ impl<L: Link> RoomState<L> {
         if let Some(mut member) = self.members.remove(player) {
             member.link.deliver(&self.closed(place, "kicked", reason));
             self.departed.push(member.link);
-            self.kicked.push_back(player);
+            self.leaving.push_back((player, Leave::Kicked));
         }
     }
 

@@ -31,6 +31,9 @@ pub trait Link {
     /// The member has been let in under this number.
     fn seated(&mut self, player: PlayerId);
 
+    /// Whether the member's codec has a form for the frame.
+    fn can_read(&self, frame: &SharedFrame) -> bool;
+
     /// A frame for the member. Must not block.
     fn deliver(&mut self, frame: &SharedFrame);
 }
@@ -74,7 +77,8 @@ pub struct RoomState<L> {
     members: Members<L>,
     joining: Option<(u64, L)>,
     departed: Vec<L>,
-    kicked: VecDeque<PlayerId>,
+    /// Members no more, of whose leave the handler has still to hear.
+    leaving: VecDeque<(PlayerId, Leave)>,
     types: TypeTable,
     timers: Timers,
     ticker: Ticker,
@@ -131,7 +135,7 @@ impl<L: Link> RoomState<L> {
             members: Members::default(),
             joining: None,
             departed: Vec::new(),
-            kicked: VecDeque::new(),
+            leaving: VecDeque::new(),
             types: TypeTable::new(kind.routes()),
             timers: Timers::default(),
             ticker: Ticker::new(&kind.policy),
@@ -233,8 +237,8 @@ impl<L: Link> RoomState<L> {
         if self.ended() {
             return None;
         }
-        if let Some(player) = self.kicked.pop_front() {
-            return Some(self.number(Cause::Leave { player, why: Leave::Kicked }));
+        if let Some((player, why)) = self.leaving.pop_front() {
+            return Some(self.number(Cause::Leave { player, why }));
         }
         if let Phase::Closing { until_us, why } = self.phase
             && until_us <= self.now_us
@@ -248,8 +252,17 @@ impl<L: Link> RoomState<L> {
         if let Some((count, elapsed_us)) = self.ticker.take_due(self.now_us) {
             return Some(self.number(Cause::Tick { count, elapsed_us }));
         }
-        let empty = self.empty_deadline_us().is_some_and(|deadline| deadline <= self.now_us);
-        if empty { self.close(CloseWhy::Empty, u64::MAX) } else { None }
+        if self.deserted() { self.close(CloseWhy::Empty, u64::MAX) } else { None }
+    }
+
+    /// Whether the room is about to end because nobody is in it.
+    pub fn deserted(&self) -> bool {
+        self.empty_deadline_us().is_some_and(|deadline| deadline <= self.now_us)
+    }
+
+    /// Somebody is on the way in: an empty room waits for as long again.
+    pub fn expect_company(&mut self) {
+        self.empty_since_us = self.empty_since_us.map(|_| self.now_us);
     }
 
     /// When [`due`](Self::due) has something next, in microseconds since the room opened.
@@ -259,8 +272,8 @@ impl<L: Link> RoomState<L> {
             Phase::Closing { until_us, .. } => Some(until_us),
             Phase::Ended(_) => return None,
         };
-        let kicked = (!self.kicked.is_empty()).then_some(0);
-        [kicked, closing, self.timers.next_us(), self.ticker.next_us()].into_iter().flatten().min()
+        let leaving = (!self.leaving.is_empty()).then_some(0);
+        [leaving, closing, self.timers.next_us(), self.ticker.next_us()].into_iter().flatten().min()
     }
 
     /// Ends a batch: tells clients what of theirs has been handled, and gives back the links of those who are gone.

@@ -13,7 +13,7 @@ use bytes::Bytes;
 use parlor_protocol::codec::{NIL, to_payload};
 use parlor_protocol::frame::Role;
 use parlor_protocol::room::{Audience, Cause, Door, Fault, Input, Origin, Outcome, Output};
-use parlor_protocol::{BrokerFrame, Failure, PlayerId, Policy, RoomId, RoomNo};
+use parlor_protocol::{BrokerFrame, Codec, Failure, PlayerId, Policy, RoomId, RoomNo};
 
 use super::{Link, Newcomer, RoomState, Shown};
 use crate::host::{Host, HostMaker};
@@ -24,11 +24,17 @@ use crate::wire::SharedFrame;
 #[derive(Clone, Debug, Default)]
 struct Probe {
     number: usize,
+    /// All codecs unless it is said.
+    codec: Option<Codec>,
     frames: Rc<RefCell<Vec<BrokerFrame>>>,
 }
 
 impl Link for Probe {
     fn seated(&mut self, _: PlayerId) {}
+
+    fn can_read(&self, frame: &SharedFrame) -> bool {
+        self.codec.is_none_or(|codec| frame.fits(codec))
+    }
 
     fn deliver(&mut self, frame: &SharedFrame) {
         self.frames.borrow_mut().push(frame.frame().clone());

@@ -39,6 +39,18 @@ fn a_refused_joiner_is_told_gets_its_link_back_and_its_number_is_not_reused() {
 }
 
 #[test]
+fn a_joiner_whose_codec_cannot_say_the_view_is_no_member_and_the_handler_hears_so() {
+    let (mut state, link) = (open(Policy::default()), Probe { codec: Some(Codec::Json), ..Probe::default() });
+    let input = state.join(newcomer(3, Role::Player, &link)).unwrap();
+    let extension = Bytes::from_static(&[0xd4, 1, 2]);
+    let outputs = vec![publish(Audience::One(PlayerId(1)), "go", 1)];
+    state.apply(&input, Outcome { view: Some(extension), ..worked(outputs) });
+    assert_eq!(link.take(), ["error Some(3): not_representable"]);
+    assert_eq!(settle(&mut state), [Cause::Leave { player: PlayerId(1), why: Leave::Disconnected }]);
+    assert_eq!((given_back(&mut state), state.member_count()), (1, 0));
+}
+
+#[test]
 fn an_opening_that_is_refused_ends_the_room_with_its_reason() {
     let (mut state, link) = (state(Policy::default()), Probe::default());
     let input = state.open(1, NIL);
