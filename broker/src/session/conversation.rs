@@ -121,6 +121,11 @@ impl Conversation {
         self.error(None, Failure::from(ErrorCode::FrameTooLarge).with("size", size).with("limit", limit));
     }
 
+    /// Says that the WebSocket itself can no longer be read.
+    pub(crate) fn unreadable(&self, why: String) {
+        self.error(None, Failure::from(ErrorCode::BadFrame).because(why));
+    }
+
     fn handle_frame(&mut self, frame: ClientFrame) {
         match frame {
             ClientFrame::Send { room, type_, payload } => self.message(room, &type_, None, payload),

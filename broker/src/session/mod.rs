@@ -21,7 +21,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::{Instant, Sleep};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
-use tokio_tungstenite::tungstenite::error::{CapacityError, Error as WsError};
+use tokio_tungstenite::tungstenite::error::{CapacityError, Error as WsError, ProtocolError};
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 use tracing::debug;
 
@@ -264,7 +264,12 @@ impl Session {
                 self.talk.frame_too_large(size);
                 self.close(CloseCode::FrameTooLarge);
             }
-            Some(Err(WsError::Protocol(_) | WsError::Utf8(_))) => self.close(CloseCode::BadFrames),
+            // The socket ended without a goodbye: a client that is gone, not one that breaks the protocol.
+            Some(Err(WsError::Protocol(ProtocolError::ResetWithoutClosingHandshake))) => return Poll::Ready(None),
+            Some(Err(error @ (WsError::Protocol(_) | WsError::Utf8(_)))) => {
+                self.talk.unreadable(error.to_string());
+                self.close(CloseCode::BadFrames);
+            }
             Some(Err(_)) | None => return Poll::Ready(None),
         }
         Poll::Pending
