@@ -7,7 +7,6 @@ use std::time::Duration;
 use axum::Router;
 use axum::routing::get;
 use parlor_protocol::CloseCode;
-use parlor_protocol::room::CloseWhy;
 use tokio::io::DuplexStream;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -129,7 +128,7 @@ impl Broker {
         info!(rooms = self.registry.len(), "shutting down");
         self.accept.abort();
         self.sessions.refuse_new();
-        self.registry.close_all(CloseWhy::ShuttingDown);
+        self.registry.shut_down();
         let drain = Duration::from_millis(self.registry.limits().drain_ms);
         let drained = tokio::time::timeout(drain, self.registry.empty()).await.is_ok();
         self.sessions.close_all(CloseCode::ShuttingDown);

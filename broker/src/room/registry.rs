@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use bytes::Bytes;
 use dashmap::DashMap;
@@ -45,14 +45,17 @@ pub struct Registry {
     metrics: Metrics,
     limits: Limits,
     next_no: AtomicU32,
+    draining: AtomicBool,
     gone: Notify,
 }
 
 struct KindRooms {
     kind: Arc<Kind>,
     /// Rooms that may take another player, by what they must agree on with the joiner. The lock makes find-or-create one step.
-    joinable: Mutex<HashMap<MatchKey, BTreeMap<RoomNo, Arc<RoomHandle>>>>,
+    joinable: Mutex<Joinable>,
 }
+
+type Joinable = HashMap<MatchKey, BTreeMap<RoomNo, Arc<RoomHandle>>>;
 
 /// The values of the policy's `match_by` fields, as canonical JSON.
 type MatchKey = String;
@@ -74,6 +77,13 @@ impl Seat {
     /// Whose kind of seat it is.
     pub fn role(&self) -> Role {
         self.role
+    }
+
+    /// Counts an error that its holder is told.
+    pub(crate) fn count(&self, code: ErrorCode) {
+        if let Some(registry) = self.registry.upgrade() {
+            registry.metrics.error(code);
+        }
     }
 }
 
@@ -99,7 +109,8 @@ impl Registry {
         let kind = |kind: Kind| (kind.name.clone(), KindRooms { kind: kind.into(), joinable: Mutex::default() });
         let kinds = kinds.into_iter().map(kind).collect();
         let next_no = AtomicU32::new(0);
-        Self { rooms: DashMap::new(), kinds, engine, shards, metrics, limits, next_no, gone: Notify::new() }
+        let (rooms, draining, gone) = (DashMap::new(), AtomicBool::new(false), Notify::new());
+        Self { rooms, kinds, engine, shards, metrics, limits, next_no, draining, gone }
     }
 
     /// A seat in an open room of the kind that agrees with the options, or in a new one. Two callers at once get seats in one room.
@@ -183,10 +194,11 @@ impl Registry {
         self.rooms.is_empty()
     }
 
-    /// Asks all rooms to close.
-    pub fn close_all(&self, why: CloseWhy) {
+    /// Asks all rooms to close, and opens no more.
+    pub fn shut_down(&self) {
+        self.draining.store(true, Ordering::SeqCst);
         for room in self.find(|_| true) {
-            room.close(why);
+            room.close(CloseWhy::ShuttingDown);
         }
     }
 
@@ -212,25 +224,30 @@ impl Registry {
     /// Brings the index of joinable rooms in line with a room whose seats, door or properties have changed.
     pub(crate) fn relist(&self, room: &Arc<RoomHandle>) {
         let Some(rooms) = self.kinds.get(&room.kind().name) else { return };
+        self.relist_in(&mut rooms.joinable.lock(), rooms, room);
+    }
+
+    /// The key is made under the lock: one made before could be out of date by the time that the room is listed under it.
+    fn relist_in(&self, joinable: &mut Joinable, rooms: &KindRooms, room: &Arc<RoomHandle>) {
         let key = match_key(&rooms.kind, &room.listing().lock().properties);
-        let mut joinable = rooms.joinable.lock();
         if room.joinable() && self.rooms.contains_key(room.id()) {
             joinable.entry(key).or_default().entry(room.no()).or_insert_with(|| room.clone());
         } else {
-            unlist(&mut joinable, &key, room.no());
+            unlist(joinable, &key, room.no());
         }
     }
 
     /// Takes a changed listing over, under the old key and the new.
     pub(crate) fn update(&self, room: &Arc<RoomHandle>, properties: BTreeMap<String, Value>, door: Door) {
         let Some(rooms) = self.kinds.get(&room.kind().name) else { return };
+        let mut joinable = rooms.joinable.lock();
         let before = match_key(&rooms.kind, &room.listing().lock().properties);
         {
             let mut listing = room.listing().lock();
             (listing.properties, listing.door) = (properties, door);
         }
-        unlist(&mut rooms.joinable.lock(), &before, room.no());
-        self.relist(room);
+        unlist(&mut joinable, &before, room.no());
+        self.relist_in(&mut joinable, rooms, room);
     }
 
     /// Forgets a room that has closed.
@@ -244,6 +261,9 @@ impl Registry {
     }
 
     fn open(self: &Arc<Self>, kind: &Arc<Kind>, wish: CreateRoom) -> Result<Arc<RoomHandle>, Failure> {
+        if self.draining.load(Ordering::SeqCst) {
+            return Err(ErrorCode::ShuttingDown.into());
+        }
         if self.rooms.len() >= self.limits.rooms {
             return Err(ErrorCode::ServerFull.into());
         }
@@ -255,6 +275,10 @@ impl Registry {
         let no = RoomNo(self.next_no.fetch_add(1, Ordering::Relaxed));
         let room = Arc::new(RoomHandle::new(no, id, kind.clone(), self.shards.next(), listing));
         self.rooms.insert(room.id().clone(), room.clone());
+        if self.draining.load(Ordering::SeqCst) {
+            // It may have come in behind the look at all rooms.
+            room.close(CloseWhy::ShuttingDown);
+        }
         self.metrics.rooms.inc();
         self.metrics.rooms_opened.inc();
         let options = if wish.options.is_empty() { parlor_protocol::codec::NIL } else { wish.options };
@@ -296,17 +320,13 @@ fn match_key(kind: &Kind, properties: &BTreeMap<String, Value>) -> MatchKey {
     serde_json::to_string(&values).unwrap_or_default()
 }
 
-fn unlist_when_full(
-    joinable: &mut HashMap<MatchKey, BTreeMap<RoomNo, Arc<RoomHandle>>>,
-    key: &MatchKey,
-    room: &RoomHandle,
-) {
+fn unlist_when_full(joinable: &mut Joinable, key: &MatchKey, room: &RoomHandle) {
     if !room.joinable() {
         unlist(joinable, key, room.no());
     }
 }
 
-fn unlist(joinable: &mut HashMap<MatchKey, BTreeMap<RoomNo, Arc<RoomHandle>>>, key: &MatchKey, no: RoomNo) {
+fn unlist(joinable: &mut Joinable, key: &MatchKey, no: RoomNo) {
     if let Some(rooms) = joinable.get_mut(key) {
         rooms.remove(&no);
         if rooms.is_empty() {
