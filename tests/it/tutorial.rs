@@ -1,7 +1,5 @@
 //! The game of `docs/tutorial.md`: compiled from the tutorial's own text, and played over a real broker.
 
-#![allow(clippy::unwrap_used, reason = "a test may panic, its helpers too")]
-
 use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
@@ -10,6 +8,7 @@ use parlor_tests::{config, connect};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 
@@ -30,13 +29,18 @@ mod main {
     }
 }
 
+/// The tutorial's server.
+pub(crate) fn app() -> parlor::App {
+    main::its_app()
+}
+
 #[derive(Deserialize)]
 struct Shown {
     highest: u32,
 }
 
 async fn start() -> Broker {
-    main::its_app().start(&config()).await.unwrap()
+    app().start(&config()).await.unwrap()
 }
 
 #[tokio::test]
@@ -66,10 +70,8 @@ async fn the_dialogue_by_hand_is_what_happens() {
     let mut request = format!("ws://{}/ws", broker.addr()).into_client_request().unwrap();
     request.headers_mut().insert("sec-websocket-protocol", "parlor.v1.json".parse().unwrap());
     let (mut socket, _) =
-        tokio_tungstenite::client_async(request, tokio::net::TcpStream::connect(broker.addr()).await.unwrap())
-            .await
-            .unwrap();
-    for line in block("dialogue").lines() {
+        tokio_tungstenite::client_async(request, TcpStream::connect(broker.addr()).await.unwrap()).await.unwrap();
+    for line in block(TUTORIAL, "dialogue").lines() {
         let (who, frame) = line.split_once(": ").unwrap();
         if who == "client" {
             socket.send(Message::text(frame)).await.unwrap();
@@ -106,18 +108,34 @@ async fn the_page_is_served_and_speaks_of_what_there_is() {
 }
 
 async fn get(broker: &Broker, path: &str) -> String {
-    let mut stream = tokio::net::TcpStream::connect(broker.addr()).await.unwrap();
-    let request = format!("GET {path} HTTP/1.1\r\nhost: test\r\nconnection: close\r\n\r\n");
+    http(broker, "GET", path, "", "").await
+}
+
+/// One HTTP exchange: the whole answer as text.
+pub(crate) async fn http(broker: &Broker, method: &str, path: &str, header: &str, body: &str) -> String {
+    let mut stream = TcpStream::connect(broker.addr()).await.unwrap();
+    let head = [&format!("{method} {path} HTTP/1.1"), "host: test", "connection: close", header]
+        .into_iter()
+        .filter(|line| !line.is_empty())
+        .collect::<Vec<_>>()
+        .join("\r\n");
+    let request = format!("{head}\r\ncontent-length: {}\r\n\r\n{body}", body.len());
     stream.write_all(request.as_bytes()).await.unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).await.unwrap();
     answer
 }
 
-/// The text of the only block of this language.
-fn block(language: &str) -> &'static str {
-    let (_, rest) = TUTORIAL.split_once(&format!("```{language}\n")).unwrap();
-    rest.split_once("```").unwrap().0
+/// The texts of all code blocks of this language.
+pub(crate) fn blocks<'a>(markdown: &'a str, language: &str) -> impl Iterator<Item = &'a str> {
+    let fence = format!("```{language}\n");
+    let starts: Vec<_> = markdown.match_indices(&fence).map(|(at, _)| at + fence.len()).collect();
+    starts.into_iter().map(|start| markdown[start..].split_once("```").unwrap().0)
+}
+
+/// The text of the first of them.
+pub(crate) fn block<'a>(markdown: &'a str, language: &str) -> &'a str {
+    blocks(markdown, language).next().unwrap()
 }
 
 fn quoted_after<'a>(text: &'a str, before: &'a str) -> impl Iterator<Item = &'a str> {

@@ -1,5 +1,13 @@
 //! The harness of the end-to-end tests: a broker on a free port, and the room that clients are tested against.
 
+// The examples of these pages are compiled; those of the tutorial are played by `tests/it/tutorial.rs`.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+#[doc = include_str!("../../docs/policy.md")]
+#[doc = include_str!("../../docs/lobby.md")]
+#[doc = include_str!("../../docs/operations.md")]
+mod pages {}
+
 use parlor::broker::{Broker, Config};
 use parlor::prelude::*;
 use parlor_client::{Options, Parlor};
