@@ -162,6 +162,10 @@ impl RoomActor {
 
     /// Timers, ticks and the end.
     async fn own_business(&mut self) {
+        // Whoever has got a seat, in this very moment perhaps, finds the room open.
+        if self.state.deserted() && !self.room.try_seal() {
+            self.state.expect_company();
+        }
         while let Some(input) = self.state.due() {
             self.handle(input).await;
         }

@@ -16,6 +16,9 @@ use super::kind::Kind;
 use super::queue::{Arrival, PushError, RoomQueue};
 use crate::shard::ShardNo;
 
+/// In place of a number of seats taken: nobody gets one any more.
+const SEALED: u32 = u32::MAX;
+
 /// Names a room and reaches its queue.
 #[derive(Debug)]
 pub struct RoomHandle {
@@ -104,20 +107,20 @@ impl RoomHandle {
 
     /// Members and those on their way in.
     pub fn members(&self) -> u32 {
-        self.players.load(Ordering::Relaxed) + self.spectators.load(Ordering::Relaxed)
+        taken(&self.players) + taken(&self.spectators)
     }
 
     /// What the lobby shows.
     pub fn info(&self) -> RoomInfo {
         let listing = self.listing.lock().clone();
-        let players = self.players.load(Ordering::Relaxed);
+        let players = taken(&self.players);
         RoomInfo {
             id: self.id.clone(),
             kind: self.kind.name.to_string(),
             players,
             max_players: self.kind.policy.max_players,
             free: self.kind.policy.max_players.saturating_sub(players),
-            spectators: self.spectators.load(Ordering::Relaxed),
+            spectators: taken(&self.spectators),
             max_spectators: self.kind.policy.max_spectators,
             locked: listing.door == Door::Locked,
             private: listing.private,
@@ -178,6 +181,19 @@ impl RoomHandle {
         taken.fetch_update(Ordering::AcqRel, Ordering::Acquire, |n| (n < max).then_some(n + 1)).is_ok()
     }
 
+    /// Gives out no more seats, unless one is taken: somebody may be on the way in.
+    pub(crate) fn try_seal(&self) -> bool {
+        let seal = |taken: &AtomicU32| taken.compare_exchange(0, SEALED, Ordering::AcqRel, Ordering::Acquire).is_ok();
+        if !seal(&self.players) {
+            return false;
+        }
+        if !seal(&self.spectators) {
+            self.players.store(0, Ordering::Release);
+            return false;
+        }
+        true
+    }
+
     pub(crate) fn unseat(&self, role: Role) {
         self.seats(role).0.fetch_sub(1, Ordering::AcqRel);
     }
@@ -194,5 +210,12 @@ impl RoomHandle {
             Role::Player => (&self.players, self.kind.policy.max_players),
             Role::Spectator => (&self.spectators, self.kind.policy.max_spectators),
         }
+    }
+}
+
+fn taken(seats: &AtomicU32) -> u32 {
+    match seats.load(Ordering::Relaxed) {
+        SEALED => 0,
+        taken => taken,
     }
 }

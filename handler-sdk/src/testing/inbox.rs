@@ -138,6 +138,11 @@ impl Link for TestLink {
         self.0.0.borrow_mut().player = Some(player);
     }
 
+    /// Test members speak MessagePack, in which everything can be said.
+    fn can_read(&self, _: &SharedFrame) -> bool {
+        true
+    }
+
     fn deliver(&mut self, frame: &SharedFrame) {
         self.0.0.borrow_mut().receive(frame.frame());
     }
