@@ -16,8 +16,10 @@ async fn main() -> parlor::Result<()> {
 fn pages() -> Router {
     Router::new()
         .route("/", file("text/html; charset=utf-8", include_bytes!("../web/index.html")))
+        .route("/game.css", file("text/css", include_bytes!("../web/game.css")))
         .route("/game.js", file("text/javascript", include_bytes!("../web/game.js")))
         .route("/base.css", file("text/css", include_bytes!("../../web/base.css")))
+        .route("/page.js", file("text/javascript", include_bytes!("../../web/page.js")))
         .route("/parlor.js", file("text/javascript", include_bytes!("../../../clients/typescript/dist/parlor.js")))
 }
 

@@ -24,10 +24,13 @@ fn policy() -> Policy {
 fn pages() -> Router {
     Router::new()
         .route("/", file("text/html; charset=utf-8", include_bytes!("../web/index.html")))
+        .route("/board.css", file("text/css", include_bytes!("../web/board.css")))
         .route("/board.js", file("text/javascript", include_bytes!("../web/board.js")))
         .route("/strokes.js", file("text/javascript", include_bytes!("../web/strokes.js")))
         .route("/pen.js", file("text/javascript", include_bytes!("../web/pen.js")))
         .route("/base.css", file("text/css", include_bytes!("../../web/base.css")))
+        .route("/page.js", file("text/javascript", include_bytes!("../../web/page.js")))
+        .route("/screen.js", file("text/javascript", include_bytes!("../web/screen.js")))
         .route("/parlor.js", file("text/javascript", include_bytes!("../../../clients/typescript/dist/parlor.js")))
 }
 
