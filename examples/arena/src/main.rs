@@ -42,6 +42,7 @@ fn pages() -> Router {
         .route("/arena.css", file("text/css", include_bytes!("../web/arena.css")))
         .route("/arena.js", file("text/javascript", include_bytes!("../web/arena.js")))
         .route("/draw.js", file("text/javascript", include_bytes!("../web/draw.js")))
+        .route("/paint.js", file("text/javascript", include_bytes!("../web/paint.js")))
         .route("/input.js", file("text/javascript", include_bytes!("../web/input.js")))
         .route("/base.css", file("text/css", include_bytes!("../../web/base.css")))
         .route("/parlor.js", file("text/javascript", include_bytes!("../../../clients/typescript/dist/parlor.js")))

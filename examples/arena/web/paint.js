@@ -1,0 +1,147 @@
+// How single things look. What is soft or costly is painted once and copied from then on.
+
+const sprites = new Map();
+
+/** A picture of its own, painted by `brush` the first time. */
+function sprite(key, size, brush) {
+  let made = sprites.get(key);
+  if (!made) {
+    made = new OffscreenCanvas(size, size);
+    brush(made.getContext("2d"), size / 2);
+    sprites.set(key, made);
+  }
+  return made;
+}
+
+/** A light: bright in the middle, with a halo. */
+export function glow(context, x, y, radius, hue) {
+  const light = sprite(`glow ${hue}`, 96, (brush, half) => {
+    const shade = brush.createRadialGradient(half, half, 0, half, half, half);
+    shade.addColorStop(0, `hsl(${hue} 100% 94%)`);
+    shade.addColorStop(0.2, `hsl(${hue} 95% 74%)`);
+    shade.addColorStop(0.34, `hsl(${hue} 95% 60% / 45%)`);
+    shade.addColorStop(1, `hsl(${hue} 95% 55% / 0%)`);
+    brush.fillStyle = shade;
+    brush.fillRect(0, 0, half * 2, half * 2);
+  });
+  context.drawImage(light, x - radius, y - radius, radius * 2, radius * 2);
+}
+
+const FLOORS = {
+  dust: { near: "#2c2338", far: "#171524", line: "rgb(255 214 170 / 5.5%)", edge: "#c99561" },
+  ice: { near: "#17344b", far: "#0d1a30", line: "rgb(190 235 255 / 7%)", edge: "#7fd4ff" },
+};
+
+/** The ground with its grid and its walls. */
+export function floor(context, { size, map }, view) {
+  const colours = FLOORS[map] ?? FLOORS.dust;
+  const shade = context.createRadialGradient(size.x / 2, size.y / 2, 80, size.x / 2, size.y / 2, size.x * 0.62);
+  shade.addColorStop(0, colours.near);
+  shade.addColorStop(1, colours.far);
+  context.beginPath();
+  context.roundRect(0, 0, size.x, size.y, 26);
+  context.fillStyle = shade;
+  context.fill();
+  grid(context, size, view, colours.line);
+  context.beginPath();
+  context.roundRect(-3, -3, size.x + 6, size.y + 6, 29);
+  // A wide faint line below a thin bright one is a glow that costs nothing.
+  for (const [width, alpha] of [[22, 0.1], [12, 0.16], [4, 0.95]]) {
+    context.globalAlpha = alpha;
+    context.lineWidth = width;
+    context.strokeStyle = colours.edge;
+    context.stroke();
+  }
+  context.globalAlpha = 1;
+}
+
+function grid(context, size, view, line) {
+  const step = 80;
+  const half = { x: view.width / view.scale / 2, y: view.height / view.scale / 2 };
+  const from = (middle, reach) => Math.max(step, Math.ceil((middle - reach) / step) * step);
+  context.strokeStyle = line;
+  context.lineWidth = 2;
+  context.beginPath();
+  for (let x = from(view.x, half.x); x < Math.min(size.x, view.x + half.x); x += step) {
+    context.moveTo(x, 8);
+    context.lineTo(x, size.y - 8);
+  }
+  for (let y = from(view.y, half.y); y < Math.min(size.y, view.y + half.y); y += step) {
+    context.moveTo(8, y);
+    context.lineTo(size.x - 8, y);
+  }
+  context.stroke();
+}
+
+/** A player: a ball with eyes; a ring around oneself, a crown on the winner. */
+export function disc(context, player, { me, wins, now }) {
+  const { drawX: x, drawY: y, drawRadius: radius, hue } = player;
+  if (me) glow(context, x, y, radius * 2.1, hue);
+  const ball = sprite(`ball ${hue}`, 160, (brush, half) => {
+    const shade = brush.createRadialGradient(half * 0.72, half * 0.6, half * 0.1, half, half, half);
+    shade.addColorStop(0, `hsl(${hue} 92% 78%)`);
+    shade.addColorStop(0.55, `hsl(${hue} 80% 59%)`);
+    shade.addColorStop(1, `hsl(${hue} 72% 39%)`);
+    brush.fillStyle = shade;
+    brush.beginPath();
+    brush.arc(half, half, half - 1, 0, Math.PI * 2);
+    brush.fill();
+  });
+  context.fillStyle = "rgb(0 0 0 / 28%)";
+  context.beginPath();
+  context.ellipse(x, y + radius * 0.22, radius * 1.03, radius * 0.98, 0, 0, Math.PI * 2);
+  context.fill();
+  context.drawImage(ball, x - radius, y - radius, radius * 2, radius * 2);
+  if (me) {
+    context.lineWidth = 3;
+    context.strokeStyle = "#fff";
+    context.beginPath();
+    context.arc(x, y, radius + 5, 0, Math.PI * 2);
+    context.stroke();
+  }
+  eyes(context, player, now);
+  if (wins) crown(context, x, y - radius * 0.86, radius * 0.62);
+}
+
+function eyes(context, { id, drawX, drawY, drawRadius: radius, lookX, lookY }, now) {
+  const blinks = (now + id * 977) % 3900 < 130;
+  for (const side of [-1, 1]) {
+    const x = drawX + side * radius * 0.34 + lookX * radius * 0.2;
+    const y = drawY - radius * 0.1 + lookY * radius * 0.22;
+    context.fillStyle = "#fff";
+    context.beginPath();
+    context.ellipse(x, y, radius * 0.22, radius * (blinks ? 0.04 : 0.27), 0, 0, Math.PI * 2);
+    context.fill();
+    if (blinks) continue;
+    context.fillStyle = "#14172b";
+    context.beginPath();
+    context.arc(x + lookX * radius * 0.09, y + lookY * radius * 0.11, radius * 0.125, 0, Math.PI * 2);
+    context.fill();
+  }
+}
+
+function crown(context, x, y, size) {
+  context.fillStyle = "#ffd257";
+  context.strokeStyle = "#8a5a00";
+  context.lineWidth = 1.5;
+  context.beginPath();
+  const points = [[-1, 0], [-1.1, -0.9], [-0.5, -0.42], [0, -1.15], [0.5, -0.42], [1.1, -0.9], [1, 0]];
+  for (const [dx, dy] of points) context.lineTo(x + dx * size, y + dy * size);
+  context.closePath();
+  context.fill();
+  context.stroke();
+}
+
+/** The name below a disc, of one size on the screen whatever the view's. */
+export function label(context, player, me, scale) {
+  const size = 13 / scale;
+  context.font = `${me ? 750 : 600} ${size}px system-ui, sans-serif`;
+  context.textAlign = "center";
+  context.lineJoin = "round";
+  context.lineWidth = size * 0.28;
+  context.strokeStyle = "rgb(10 12 26 / 80%)";
+  context.fillStyle = me ? "#fff" : "rgb(233 236 248 / 86%)";
+  const y = player.drawY + player.drawRadius + size * 1.35 + (me ? 4 : 0);
+  context.strokeText(player.name, player.drawX, y);
+  context.fillText(player.name, player.drawX, y);
+}
