@@ -8,6 +8,10 @@
 #[doc = include_str!("../../docs/operations.md")]
 mod pages {}
 
+pub mod raw;
+pub mod seed;
+pub mod wait;
+
 use parlor::broker::{Broker, Config};
 use parlor::prelude::*;
 use parlor_client::{Options, Parlor};
