@@ -8,4 +8,5 @@ mod order;
 mod rooms;
 mod senders;
 mod smoke;
+mod tidy;
 mod tutorial;
