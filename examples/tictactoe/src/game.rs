@@ -172,6 +172,10 @@ impl TicTacToe {
                 Phase::Waiting | Phase::Over { .. } => {}
             }
             self.chairs.remove(&seat);
+            if self.chairs.is_empty() {
+                // Whoever comes next should not find the end of a stranger's game.
+                *self = Self { watching: std::mem::take(&mut self.watching), ..Self::default() };
+            }
         }
         self.show(ctx);
     }

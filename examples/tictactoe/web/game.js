@@ -9,7 +9,7 @@ const THINK_MS = 30_000;
 const SHAPES = {
   x: `<path d="M5 5 19 19M19 5 5 19"/>`,
   o: `<circle cx="12" cy="12" r="7.5"/>`,
-  trap: `<path d="M3 15a9 8 0 0 1 18 0M3 15l3-3 3 3 3-3 3 3 3-3 3 3M3 18h18"/>`,
+  trap: `<circle cx="12" cy="12" r="10.5"/><path d="M12.0 3.0L13.9 6.7L17.8 5.1L16.8 9.2L20.9 10.4L17.5 13.0L19.8 16.5L15.6 16.3L15.1 20.5L12.0 17.6L8.9 20.5L8.4 16.3L4.2 16.5L6.5 13.0L3.1 10.4L7.2 9.2L6.2 5.1L10.1 6.7Z"/><circle cx="12" cy="12" r="1.6" fill="currentColor"/>`,
 };
 
 /** What the game's refusals mean to a player; the parameters say more. */
@@ -91,7 +91,7 @@ function status() {
   const { phase, you } = table;
   switch (phase.is) {
     case "waiting":
-      return "Waiting for an opponent";
+      return "Waiting for somebody to play with";
     case "hiding":
       if (!you) return "Both are hiding a trap";
       return mine().trap ? `Hidden. ${nameOf(foe())} is still choosing…` : "Hide your trap: pick a cell";

@@ -129,12 +129,13 @@ function extend(points) {
   screen.refresh();
 }
 
-function end() {
+/** `rest` is where the pointer is now: a mouse stays, a finger is gone. */
+function end(rest) {
   if (current === null) return;
   keepPart();
   mine.push(current.keys);
   current = screen.mine = null;
-  hover(null);
+  hover(rest);
   showTools();
 }
 
@@ -150,7 +151,7 @@ function cancel() {
 
 /** Has the room keep what is drawn so far, and goes on from its last point. */
 function keepPart() {
-  const points = simplify(current.points, 0.7 / camera.scale);
+  const points = simplify(current.points, 0.35 / camera.scale);
   const value = pack({ ...current, points });
   const key = `${room.player}/${current.n}/${current.keys.length}`;
   // The local copy makes undo work before the room has answered.

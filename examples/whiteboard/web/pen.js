@@ -68,8 +68,8 @@ export class Camera {
 }
 
 /**
- * Listens on an element. `on` is told of `begin(point)`, `extend(points)`, `end()`, `cancel()`, `hover(point | null)` in board
- * units, and of `moved()` when the camera has.
+ * Listens on an element. `on` is told of `begin(point)`, `extend(points)`, `end(point | null)`, `cancel()` and `hover(point | null)` in
+ * board units, and of `moved()` when the camera has.
  */
 export function listen(element, camera, on) {
   const pointers = new Map();
@@ -114,7 +114,7 @@ export function listen(element, camera, on) {
       pointers.delete(event.pointerId);
       if (event.pointerId !== drawing) return;
       drawing = null;
-      if (type === "pointerup") on.end();
+      if (type === "pointerup") on.end(event.pointerType === "touch" ? null : toBoard(event));
       else on.cancel();
     });
   }

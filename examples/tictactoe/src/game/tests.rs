@@ -164,6 +164,16 @@ fn who_goes_away_loses_and_makes_room() {
 }
 
 #[test]
+fn a_table_that_all_have_left_is_as_new() {
+    let (mut room, ann, bob, eve) = started(8, 7);
+    room.leave(ann);
+    room.leave(bob);
+    let left = table(&mut room, eve);
+    assert_eq!((left.phase, left.round, left.chairs.len()), (Phase::Waiting, 0, 0));
+    assert_eq!(left.watching[&eve], "eve");
+}
+
+#[test]
 fn who_goes_away_before_the_start_only_stops_it() {
     let (mut room, ann, bob, _) = seated();
     hide(&mut room, bob, 1).unwrap();
