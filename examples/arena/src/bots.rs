@@ -61,6 +61,8 @@ struct Bot {
     scores: BTreeMap<PlayerId, u32>,
     orbs: Vec<Orb>,
     heading: Vector,
+    /// How much of the top speed it uses: people need a chance.
+    pace: f32,
     /// How much it prefers robbing to collecting, from 0 to 1.
     temper: f32,
 }
@@ -74,6 +76,7 @@ impl Bot {
             scores: scene.discs.iter().map(|disc| (disc.id, disc.score)).collect(),
             orbs: scene.orbs,
             heading: Vector::ZERO,
+            pace: rand::rng().random_range(0.55..0.85),
             temper: rand::rng().random(),
         })
     }
@@ -109,7 +112,7 @@ impl Bot {
             }
             None => self.orb(here).unwrap_or(here),
         };
-        let heading = (wish - here).unit();
+        let heading = (wish - here).unit() * self.pace;
         // Nobody steers for nothing.
         if (heading - self.heading).length() > 0.08 {
             self.heading = heading;

@@ -14,8 +14,8 @@ use crate::messages::{
 };
 use crate::vector::Vector;
 
-const ORBS: u32 = 70;
-const GOAL: u32 = 60;
+const ORBS: u32 = 100;
+const GOAL: u32 = 80;
 const REST: Duration = Duration::from_secs(6);
 const DASH_SPEED: f32 = 900.0;
 const DASH_MS: u64 = 220;
@@ -195,7 +195,7 @@ impl Map {
     }
 
     fn orb(self, ctx: &mut Ctx) -> Orb {
-        Orb { at: self.spot(ctx), worth: if ctx.rng().random_ratio(1, 10) { 3 } else { 1 } }
+        Orb { at: self.spot(ctx), worth: if ctx.rng().random_ratio(1, 12) { 3 } else { 1 } }
     }
 }
 

@@ -3,7 +3,7 @@
 import { glow, disc, label, floor } from "/paint.js";
 
 /** How much of the arena is in view, whatever the screen: its area in the arena's units. */
-const VIEW_AREA = 1250 * 800;
+const VIEW_AREA = 1140 * 700;
 const EFFECT_MS = 650;
 
 export function draw(arena, canvas) {

@@ -28,8 +28,8 @@ export function glow(context, x, y, radius, hue) {
 }
 
 const FLOORS = {
-  dust: { near: "#2c2338", far: "#171524", line: "rgb(255 214 170 / 5.5%)", edge: "#c99561" },
-  ice: { near: "#17344b", far: "#0d1a30", line: "rgb(190 235 255 / 7%)", edge: "#7fd4ff" },
+  dust: { near: "#41304a", far: "#1c1830", line: "rgb(255 214 170 / 6%)", spot: 24, edge: "#dba469" },
+  ice: { near: "#1d4560", far: "#0e1d38", line: "rgb(190 235 255 / 8%)", spot: 198, edge: "#8ad8ff" },
 };
 
 /** The ground with its grid and its walls. */
@@ -42,6 +42,7 @@ export function floor(context, { size, map }, view) {
   context.roundRect(0, 0, size.x, size.y, 26);
   context.fillStyle = shade;
   context.fill();
+  spots(context, size, view, colours.spot);
   grid(context, size, view, colours.line);
   context.beginPath();
   context.roundRect(-3, -3, size.x + 6, size.y + 6, 29);
@@ -53,6 +54,27 @@ export function floor(context, { size, map }, view) {
     context.stroke();
   }
   context.globalAlpha = 1;
+}
+
+/** Soft patches, so that one sees that one moves: spread evenly, always in the same places. */
+function spots(context, size, view, hue) {
+  const patch = sprite(`patch ${hue}`, 128, (brush, half) => {
+    const shade = brush.createRadialGradient(half, half, 0, half, half, half);
+    shade.addColorStop(0, `hsl(${hue} 60% 72% / 11%)`);
+    shade.addColorStop(0.7, `hsl(${hue} 60% 66% / 6%)`);
+    shade.addColorStop(1, `hsl(${hue} 60% 60% / 0%)`);
+    brush.fillStyle = shade;
+    brush.fillRect(0, 0, half * 2, half * 2);
+  });
+  const reach = { x: view.width / view.scale / 2 + 150, y: view.height / view.scale / 2 + 150 };
+  for (let n = 1; n <= 120; n += 1) {
+    // The R2 sequence (Roberts 2018): random to the eye, without clusters.
+    const x = ((n * 0.7548776662) % 1) * size.x;
+    const y = ((n * 0.5698402910) % 1) * size.y;
+    if (Math.abs(x - view.x) > reach.x || Math.abs(y - view.y) > reach.y) continue;
+    const radius = Math.min(24 + ((n * 37) % 110), x, y, size.x - x, size.y - y);
+    context.drawImage(patch, x - radius, y - radius, radius * 2, radius * 2);
+  }
 }
 
 function grid(context, size, view, line) {
