@@ -93,6 +93,35 @@ fn the_metrics_table_has_every_metric() {
     assert_eq!(rows.iter().map(|row| code(row[0])).collect::<Vec<_>>(), samples.collect::<Vec<_>>());
 }
 
+#[test]
+fn the_readme_names_all_that_a_handler_has() {
+    let attributes = include_str!("../../handler-sdk/src/msg.rs");
+    for name in attributes.lines().filter_map(|line| line.strip_prefix("pub use parlor_macros::msg_")) {
+        let (name, _) = name.split_once(' ').unwrap();
+        assert!(README.contains(&format!("`#[msg::{name}")), "#[msg::{name}]");
+    }
+    let ctx = include_str!("../../handler-sdk/src/ctx.rs");
+    let methods: Vec<_> = ctx.lines().filter_map(|line| line.strip_prefix("    pub fn ")).collect();
+    assert!(methods.len() > 20);
+    for method in methods {
+        let name = method.split(['(', '<']).next().unwrap();
+        assert!(README.contains(&format!("`{name}`")), "Ctx::{name}");
+    }
+}
+
+#[test]
+fn the_lobby_page_has_every_path_and_no_code_that_there_is_not() {
+    let router = include_str!("../../broker/src/lobby/mod.rs");
+    for path in router.split(".route(\"").skip(1).map(|rest| rest.split('"').next().unwrap()) {
+        assert!(LOBBY.contains(&format!(" {path}` |")), "{path}");
+    }
+    for row in table(LOBBY, "| status | codes |") {
+        for code in row[1].split('`').skip(1).step_by(2) {
+            assert!(ErrorCode::ALL.iter().any(|known| known.as_str() == code), "{code}");
+        }
+    }
+}
+
 /// Sends the requests of the lobby's curl examples, in order, and compares status and body with what is written below each.
 #[tokio::test]
 async fn the_lobby_answers_as_written() {
