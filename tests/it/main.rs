@@ -2,11 +2,17 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
 
+mod accounts;
 mod documentation;
+mod faults;
+mod hostile;
 mod interest;
 mod order;
 mod rooms;
 mod senders;
+mod slow;
 mod smoke;
+mod thresholds;
 mod tidy;
 mod tutorial;
+mod work;

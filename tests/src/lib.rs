@@ -8,6 +8,7 @@
 #[doc = include_str!("../../docs/operations.md")]
 mod pages {}
 
+pub mod panics;
 pub mod raw;
 pub mod seed;
 pub mod wait;
