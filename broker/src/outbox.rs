@@ -26,6 +26,8 @@ struct Inner {
     frames: VecDeque<Bytes>,
     /// Of `frames`, and of what the writer has taken but not yet written.
     bytes: usize,
+    /// Bytes beyond the bound that were allowed since nothing was owed.
+    allowance: usize,
     /// Set once: nothing is taken in any more, and the session ends after what is here.
     closing: Option<CloseCode>,
     waker: Option<Waker>,
@@ -64,7 +66,14 @@ impl Outbox {
 
     /// Adds frames, emptying `frames`, and wakes the session once.
     pub fn push_all(&self, frames: &mut Vec<Bytes>) -> Pushed {
+        self.push_with(frames, 0)
+    }
+
+    /// The same, with `allowance` bytes on top of the bound until everything has left: a view may be larger than what a client
+    /// may leave unread.
+    pub(crate) fn push_with(&self, frames: &mut Vec<Bytes>, allowance: usize) -> Pushed {
         let mut inner = self.inner.lock();
+        inner.allowance += allowance;
         let pushed = inner.push_all(frames, self.max_frames, self.max_bytes);
         frames.clear();
         let waker = inner.waker.take();
@@ -121,6 +130,9 @@ impl Outbox {
     pub fn written(&self, bytes: usize) {
         let mut inner = self.inner.lock();
         inner.bytes = inner.bytes.saturating_sub(bytes);
+        if inner.bytes == 0 {
+            inner.allowance = 0;
+        }
     }
 
     /// Frames and bytes that wait, the writer's included in the bytes.
@@ -137,7 +149,7 @@ impl Inner {
             return Pushed::Closing;
         }
         let bytes: usize = frames.iter().map(Bytes::len).sum();
-        if self.frames.len() + frames.len() > max_frames || self.bytes + bytes > max_bytes {
+        if self.frames.len() + frames.len() > max_frames || self.bytes + bytes > max_bytes + self.allowance {
             self.frames = VecDeque::new();
             self.closing = Some(CloseCode::SlowConsumer);
             return Pushed::Overflow;
@@ -191,6 +203,16 @@ mod tests {
         assert_eq!(outbox.len(), (0, 8));
         outbox.written(8);
         assert_eq!(outbox.push(Bytes::from(vec![0; 8])), Pushed::Queued);
+    }
+
+    #[test]
+    fn a_view_may_be_larger_than_the_bound_until_it_has_left() {
+        let (outbox, mut taken) = (outbox(8, 10), VecDeque::new());
+        assert_eq!(outbox.push_with(&mut vec![Bytes::from(vec![0; 50])], 50), Pushed::Queued);
+        assert_eq!(outbox.push(Bytes::from(vec![0; 10])), Pushed::Queued);
+        assert!(outbox.poll_take(&mut Context::from_waker(Waker::noop()), &mut taken, 64).is_ready());
+        outbox.written(60);
+        assert_eq!(outbox.push(Bytes::from(vec![0; 11])), Pushed::Overflow);
     }
 
     #[test]

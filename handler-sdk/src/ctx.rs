@@ -31,7 +31,7 @@ pub struct Ctx {
     outputs: Vec<Output>,
     bytes: u64,
     failed: Option<Failure>,
-    rules: Rules,
+    pub(crate) rules: Rules,
 }
 
 /// What of the kind limits outputs.
@@ -39,12 +39,30 @@ pub struct Ctx {
 pub(crate) struct Rules {
     pub(crate) max_output: u64,
     pub(crate) max_outputs: u64,
+    pub(crate) max_view: u64,
     pub(crate) events: &'static [&'static str],
 }
 
 impl Rules {
+    /// # Errors
+    /// When a view is larger than the policy allows, or nests too deep for clients to read.
+    pub(crate) fn check_view(&self, view: &Bytes) -> Result<(), Failure> {
+        let (size, limit) = (view.len() as u64, self.max_view);
+        let why = match msgpack::check(view) {
+            Ok(()) if size <= limit => return Ok(()),
+            Ok(()) => format!("a view of {size} bytes is over the limit of {limit}"),
+            Err(error) => error.to_string(),
+        };
+        Err(Failure::from(ErrorCode::OutputFailed).because(why))
+    }
+
     pub(crate) fn new(policy: &Policy, events: &'static [&'static str]) -> Self {
-        Self { max_output: policy.max_output_bytes, max_outputs: policy.max_outputs_bytes, events }
+        Self {
+            max_output: policy.max_output_bytes,
+            max_outputs: policy.max_outputs_bytes,
+            max_view: policy.max_view_bytes,
+            events,
+        }
     }
 }
 
@@ -170,7 +188,8 @@ impl Ctx {
     /// Sends a member away, with a reason that it is told.
     pub fn kick(&mut self, player: PlayerId, reason: &impl Serialize) {
         let reason = self.encode(reason);
-        self.push(Output::Kick { player, reason }, 0);
+        let size = reason.len() as u64;
+        self.push(Output::Kick { player, reason }, size);
     }
 
     /// Ends the room once this input's outputs are out. All members are told the result.

@@ -100,7 +100,9 @@ impl<R: Room> Running<R> {
             Cause::Join { player, options } => {
                 ctx.players.insert(player.id, player.clone());
                 room.on_join(ctx, player, &Payload(options.clone()))?;
-                return Ok(Some(room.on_view(player)?.unwrap_or(NIL)));
+                let view = room.on_view(player)?.unwrap_or(NIL);
+                ctx.rules.check_view(&view)?;
+                return Ok(Some(view));
             }
             Cause::Leave { player, why } => {
                 if let Some(player) = ctx.players.remove(player) {

@@ -26,6 +26,8 @@ pub struct Policy {
     pub max_output_bytes: u64,
     /// Bytes of all outputs of one input together. Default 1 MiB.
     pub max_outputs_bytes: u64,
+    /// Bytes of a view, what a player gets to see on joining. A join with a larger one fails. Default 1 MiB.
+    pub max_view_bytes: u64,
     /// Fields of the join options on which a room found by `find_or_create` must agree with the joiner. They become
     /// properties of the room that is made. Default none.
     pub match_by: Vec<String>,
@@ -53,6 +55,7 @@ impl Default for Policy {
             member_queue_len: 256,
             max_output_bytes: 64 << 10,
             max_outputs_bytes: 1 << 20,
+            max_view_bytes: 1 << 20,
             match_by: Vec::new(),
             client_topics: Vec::new(),
             handled: Handled::Silent,

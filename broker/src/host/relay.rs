@@ -19,20 +19,23 @@ use crate::room::Kind;
 
 /// Message types that one room may use.
 const MAX_TYPES: usize = 256;
-/// Keys and bytes that one room may keep.
+/// Keys that one room may keep.
 const MAX_KEYS: usize = 10_000;
-const MAX_KEPT_BYTES: usize = 4 << 20;
 
 /// A relay kind.
 pub fn kind(name: &str, policy: Policy) -> Kind {
-    Kind::open(name, policy, Box::new(RelayMaker))
+    // The other half of a view is for the members' names, and for what JSON adds.
+    let max_kept = (policy.max_view_bytes / 2) as usize;
+    Kind::open(name, policy, Box::new(RelayMaker { max_kept }))
 }
 
-struct RelayMaker;
+struct RelayMaker {
+    max_kept: usize,
+}
 
 impl HostMaker for RelayMaker {
     fn make(&self, _room: &RoomId) -> Box<dyn Host> {
-        Box::new(Relay::default())
+        Box::new(Relay { max_kept: self.max_kept, ..Relay::default() })
     }
 }
 
@@ -41,6 +44,7 @@ struct Relay {
     members: BTreeMap<PlayerId, String>,
     values: BTreeMap<String, Bytes>,
     kept_bytes: usize,
+    max_kept: usize,
     types: BTreeSet<Arc<str>>,
     outcome: Option<Outcome>,
 }
@@ -129,7 +133,7 @@ impl Relay {
             return Ok(relayed);
         }
         let kept = self.kept_bytes - freed + size(&key, &value);
-        if kept > MAX_KEPT_BYTES || (freed == 0 && self.values.len() >= MAX_KEYS) {
+        if kept > self.max_kept || (freed == 0 && self.values.len() >= MAX_KEYS) {
             return Err(bad("the room keeps as much as it may".into()).retry());
         }
         self.kept_bytes = kept;
@@ -240,6 +244,10 @@ mod tests {
     use parlor_protocol::room::Origin;
     use serde_json::{Value, json};
 
+    fn relay() -> Relay {
+        Relay { max_kept: 1 << 20, ..Relay::default() }
+    }
+
     fn player(id: u32) -> Player {
         Player { id: PlayerId(id), account: "a".into(), name: format!("p{id}"), role: Role::Player }
     }
@@ -265,13 +273,13 @@ mod tests {
 
     #[test]
     fn relays_to_all_with_the_sender() {
-        let outcome = send(&mut Relay::default(), "chat", json!({"text": "hi"}));
+        let outcome = send(&mut relay(), "chat", json!({"text": "hi"}));
         assert_eq!(published(&outcome), json!({"from": 1, "data": {"text": "hi"}}));
     }
 
     #[test]
     fn keeps_what_is_set_for_newcomers() {
-        let mut relay = Relay::default();
+        let mut relay = relay();
         send(&mut relay, "set", json!({"key": "a", "value": [1, 2]}));
         let changed = send(&mut relay, "set", json!({"key": "b", "value": "x"}));
         assert_eq!(published(&changed), json!({"from": 1, "key": "b", "value": "x"}));
@@ -284,18 +292,18 @@ mod tests {
 
     #[test]
     fn refuses_what_it_cannot_keep() {
-        let mut relay = Relay::default();
+        let mut relay = relay();
         for (payload, field) in [(json!({"value": 1}), "key"), (json!({"key": "a"}), "value")] {
             let Err(Fault::Refused(failure)) = send(&mut relay, "set", payload).result else { panic!() };
             assert_eq!((&*failure.code, &failure.params["field"]), ("bad_payload", &json!(field)));
         }
-        relay.kept_bytes = MAX_KEPT_BYTES;
+        relay.kept_bytes = relay.max_kept;
         assert!(send(&mut relay, "set", json!({"key": "a", "value": 1})).result.is_err());
     }
 
     #[test]
     fn has_an_end_to_message_types() {
-        let mut relay = Relay::default();
+        let mut relay = relay();
         assert!(send(&mut relay, "joined", json!(1)).result.is_err(), "cannot be forged");
         for n in 0..MAX_TYPES {
             assert!(send(&mut relay, &format!("t{n}"), json!(1)).result.is_ok());

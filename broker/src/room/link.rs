@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
 
 use bytes::Bytes;
 use parlor_protocol::frame::Role;
-use parlor_protocol::{Codec, ErrorCode, PlayerId};
+use parlor_protocol::{BrokerFrame, Codec, ErrorCode, PlayerId};
 
 use super::registry::Seat;
 use crate::outbox::{Outbox, Pushed};
@@ -74,13 +74,15 @@ pub(crate) struct MemberLink {
     slot: Arc<MemberSlot>,
     outbox: Arc<Outbox>,
     pending: Vec<Bytes>,
+    /// Bytes of a view among them, which the outbox takes beyond its bound.
+    view_bytes: usize,
     role: Role,
     seat: Option<Seat>,
 }
 
 impl MemberLink {
     pub(crate) fn new(slot: Arc<MemberSlot>, outbox: Arc<Outbox>, seat: Seat) -> Self {
-        Self { slot, outbox, pending: Vec::new(), role: seat.role(), seat: Some(seat) }
+        Self { slot, outbox, pending: Vec::new(), view_bytes: 0, role: seat.role(), seat: Some(seat) }
     }
 
     /// Hands the batch over; returns how many frames that were.
@@ -90,7 +92,7 @@ impl MemberLink {
         }
         let count = self.pending.len() as u64;
         // Overflow and closing both end the session, which then leaves the room by itself.
-        match self.outbox.push_all(&mut self.pending) {
+        match self.outbox.push_with(&mut self.pending, std::mem::take(&mut self.view_bytes)) {
             Pushed::Queued => count,
             Pushed::Overflow | Pushed::Closing => 0,
         }
@@ -135,7 +137,11 @@ impl Link for MemberLink {
         if !self.can_read(frame) {
             self.seat.iter().for_each(|seat| seat.count(ErrorCode::NotRepresentable));
         }
-        self.pending.push(frame.bytes(self.codec()));
+        let bytes = frame.bytes(self.codec());
+        if matches!(frame.frame(), BrokerFrame::Joined { .. }) {
+            self.view_bytes += bytes.len();
+        }
+        self.pending.push(bytes);
     }
 }
 

@@ -39,6 +39,7 @@ const KEYS: &[(&str, &str, Form)] = &[
     ("member_queue_len", "member_queue_len", ANY),
     ("max_output_bytes", "max_output_bytes", Form::Bytes),
     ("max_outputs_bytes", "max_outputs_bytes", Form::Bytes),
+    ("max_view_bytes", "max_view_bytes", Form::Bytes),
     ("match_by", "match_by", Form::Names),
     ("client_topics", "client_topics", Form::Names),
     ("handled", "handled", Form::Flag("Handled", "Told")),
