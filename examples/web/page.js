@@ -55,14 +55,17 @@ function showPing(parlor) {
     chip.lastElementChild.textContent = `${Math.round(rtt)} ms`;
     chip.classList.toggle("slow", rtt > 150);
   };
+  show(parlor);
   parlor.lifecycle.on("ping", show);
   parlor.lifecycle.on("closed", () => chip.classList.add("lost"));
 }
 
+const ENDS = { connection_closed: "The connection was lost.", shutting_down: "The server was stopped." };
+
 /** Says once that it is over, and how to come back. */
 function showEnd(parlor, room) {
-  room.onClosed(({ code }) => fatal(code === "connection_closed" ? "The connection was lost." : "This room has ended."));
-  parlor.lifecycle.on("closed", () => fatal("The connection was lost."));
+  room.onClosed(({ code }) => fatal(ENDS[code] ?? "This room has ended."));
+  parlor.lifecycle.on("closed", () => fatal(ENDS.connection_closed));
 }
 
 /** Bad news in #notice, with a way back in. */

@@ -6,6 +6,7 @@ import { PHONE } from "./pages.mjs";
 export const example = "tictactoe";
 export const cases = [
   ["two play to the end, and a third sees no secret", playToTheEnd],
+  ["who reloads loses, and sits down again", reload],
   ["who leaves loses, and an old invitation opens a new table", leave],
 ];
 
@@ -41,6 +42,17 @@ async function playToTheEnd(t) {
   await bob.click("#rematch");
   await seen(eve, () => game.table.round === 2 && game.table.phase.is === "hiding");
   assert.equal(await ann.locator(".mark").count() - (await ann.locator(".seat .mark").count()), 0);
+}
+
+async function reload(t) {
+  const { ann, bob } = await seat(t);
+  await hide(ann, 8);
+  await hide(bob, 4);
+  await seen(ann, () => game.table.phase.is === "playing");
+  await bob.reload();
+  await seen(bob, () => window.game.table?.phase.is === "hiding");
+  const table = await bob.evaluate(() => game.table);
+  assert.deepEqual([table.you, table.round, table.chairs.x.wins, table.chairs.o.wins], ["o", 2, 1, 0]);
 }
 
 async function leave(t) {

@@ -4,7 +4,7 @@
 // number of its colour, its width, and its points as whole numbers: the first as it is, each other as the way from the last.
 
 export const COLOURS = ["#1d2140", "#e5484d", "#f08c00", "#2f9e44", "#1971c2", "#7048e8", "#d6336c", "#868e96"];
-export const WIDTHS = [3, 8, 20];
+export const WIDTHS = [4, 10, 24];
 
 /** Points of one part: even with the longest encoding of each number a part stays below the broker's 16 KiB for a frame. */
 export const MAX_POINTS = 1400;
