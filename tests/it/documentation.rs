@@ -94,6 +94,12 @@ fn the_metrics_table_has_every_metric() {
 }
 
 #[test]
+fn versions_are_those_of_the_workspace() {
+    assert!(README.contains(&format!("With Rust {} or newer", env!("CARGO_PKG_RUST_VERSION"))));
+    assert!(include_str!("../../CHANGELOG.md").contains(&format!("\n## {}\n", env!("CARGO_PKG_VERSION"))));
+}
+
+#[test]
 fn the_readme_names_all_that_a_handler_has() {
     let attributes = include_str!("../../handler-sdk/src/msg.rs");
     for name in attributes.lines().filter_map(|line| line.strip_prefix("pub use parlor_macros::msg_")) {
