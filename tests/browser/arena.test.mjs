@@ -146,23 +146,25 @@ async function phone(t) {
   const [id, way] = [await me(page), await free(page)];
   const from = await place(page, id);
   const touch = await fingers(page);
-  await touch("touchStart", 150, 600);
-  await touch("touchMove", 150 + 60 * way, 600);
+  const thumb = { x: 150 + 60 * way, y: 600, id: 0 };
+  await touch("touchStart", { ...thumb, x: 150 });
+  await touch("touchMove", thumb);
   await page.waitForSelector("#stick:not([hidden])");
   await seesMove(page, id, from, 100 * way);
-  await page.tap("#dash");
+  // The other thumb, while the first one steers on.
+  const dash = await page.locator("#dash").boundingBox();
+  await touch("touchStart", thumb, { x: dash.x + 40, y: dash.y + 40, id: 1 });
   await page.waitForSelector("#dash.cooling");
+  await touch("touchMove", thumb);
+  same(await page.isVisible("#stick"), true, "whether the first thumb still steers");
   await touch("touchEnd");
   await page.waitForFunction(() => arena.steer.x === 0 && document.querySelector("#stick").hidden);
 }
 
-/** A finger that goes down, moves and is lifted; Playwright itself only taps. */
+/** Fingers that go down, move and are lifted, given those that are down then; Playwright itself only taps. */
 async function fingers(page) {
   const session = await page.context().newCDPSession(page);
-  return (type, x, y) => {
-    const touchPoints = type === "touchEnd" ? [] : [{ x, y }];
-    return session.send("Input.dispatchTouchEvent", { type, touchPoints });
-  };
+  return (type, ...touchPoints) => session.send("Input.dispatchTouchEvent", { type, touchPoints });
 }
 
 async function elsewhere(t) {

@@ -7,24 +7,16 @@ const FILE = join(import.meta.dirname, "../../docs/arena.png");
 const MOST_BYTES = 400 * 1024;
 
 export async function picture(t) {
-  const wanted = process.env.PARLOR_PICTURE === "1" || !existsSync(FILE);
-  const others = ["Ben", "Mia", "Zoe", "Tom"];
-  if (!wanted) return;
+  if (existsSync(FILE) && process.env.PARLOR_PICTURE !== "1") return;
   const page = await t.open("/?name=Ada");
-  const crowd = await Promise.all(others.map((name) => t.open(`/?name=${name}`)));
-  for (const one of [page, ...crowd]) await one.waitForFunction(() => window.arena?.me > 0);
-  // All run to the middle, where the bots are too, and collect on the way.
-  for (const one of [page, ...crowd]) await one.evaluate(roam);
-  await page.waitForFunction(() => {
-    const near = ({ drawX, drawY }) => {
-      const me = arena.players.get(arena.me);
-      return Math.abs(drawX - me.drawX) < 420 && Math.abs(drawY - me.drawY) < 210;
-    };
-    const all = [...arena.players.values()];
-    const mine = arena.players.get(arena.me);
-    const middle = Math.abs(mine.drawX - arena.size.x / 2) < 500 && Math.abs(mine.drawY - arena.size.y / 2) < 380;
-    return arena.winner === null && mine.score >= 10 && middle && all.filter(near).length >= 6;
-  }, null, { timeout: 60_000 });
+  // Those who are not in the picture themselves need no large one.
+  const small = { viewport: { width: 240, height: 160 } };
+  const others = ["Ben", "Mia", "Zoe", "Tom"].map((name) => t.open(`/?name=${name}`, small));
+  const all = [page, ...(await Promise.all(others))];
+  for (const one of all) await one.waitForFunction(() => window.arena?.me > 0);
+  const ada = await page.evaluate(() => arena.me);
+  for (const one of all) await one.evaluate(roam, ada);
+  await page.waitForFunction(crowded, null, { timeout: 60_000, polling: 200 });
   await page.evaluate(() => {
     for (const id of ["hint", "toast"]) document.getElementById(id).style.display = "none";
     arena.room.request("dash").catch(() => {});
@@ -36,12 +28,19 @@ export async function picture(t) {
   if (size > MOST_BYTES) throw new Error(`the picture has ${size} bytes, more than ${MOST_BYTES}`);
 }
 
-/** Steers to the nearest orb that is not far from the middle. */
-function roam() {
+/** Whether there is something to see: in the page. */
+function crowded() {
+  const me = arena.players.get(arena.me);
+  const near = ({ drawX, drawY }) => Math.abs(drawX - me.drawX) < 420 && Math.abs(drawY - me.drawY) < 220;
+  return arena.winner === null && me.score >= 6 && [...arena.players.values()].filter(near).length >= 5;
+}
+
+/** Plays: steers to an orb that is near, and not far from the hero, or for the hero from the middle. In the page. */
+function roam(hero) {
   setInterval(() => {
     const me = arena.players.get(arena.me);
-    const middle = { x: arena.size.x / 2, y: arena.size.y / 2 };
-    const cost = (orb) => Math.hypot(orb.x - me.x, orb.y - me.y) + Math.hypot(orb.x - middle.x, orb.y - middle.y);
+    const home = arena.me === hero ? { x: arena.size.x / 2, y: arena.size.y / 2 } : arena.players.get(hero);
+    const cost = (orb) => Math.hypot(orb.x - me.x, orb.y - me.y) + 0.7 * Math.hypot(orb.x - home.x, orb.y - home.y);
     const { x, y } = arena.orbs.reduce((best, orb) => (cost(orb) < cost(best) ? orb : best));
     const far = Math.hypot(x - me.x, y - me.y);
     arena.steer = { x: (x - me.x) / far, y: (y - me.y) / far };

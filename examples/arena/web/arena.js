@@ -281,7 +281,7 @@ const ENDS = {
   closed: "This room was closed.",
   room_closed: "This room was closed.",
   room_failed: "Something broke in this room. Sorry!",
-  room_not_found: "There is no such room any more.",
+  unknown_room: "There is no such room any more.",
   room_full: "This room is full.",
 };
 
@@ -293,7 +293,7 @@ function gone(code, text) {
   if (!notice.hidden) return;
   notice.hidden = false;
   notice.querySelector("p").textContent = ENDS[code] ?? text ?? code;
-  const elsewhere = ["room_not_found", "room_full", "closed", "room_closed"].includes(code);
+  const elsewhere = ["unknown_room", "room_full", "closed", "room_closed"].includes(code);
   notice.querySelector("button").textContent = elsewhere ? "Play in another room" : "Reload";
   notice.querySelector("button").onclick = () => (elsewhere ? location.assign("/") : location.reload());
 }

@@ -2,12 +2,12 @@
 
 const sprites = new Map();
 
-/** A picture of its own, painted by `brush` the first time. */
-function sprite(key, size, brush) {
+/** A picture of its own, painted the first time: the brush gets half the width too. */
+function sprite(key, width, height, brush) {
   let made = sprites.get(key);
   if (!made) {
-    made = new OffscreenCanvas(size, size);
-    brush(made.getContext("2d"), size / 2);
+    made = new OffscreenCanvas(width, height);
+    brush(made.getContext("2d"), width / 2);
     sprites.set(key, made);
   }
   return made;
@@ -15,7 +15,7 @@ function sprite(key, size, brush) {
 
 /** A light: bright in the middle, with a halo. */
 export function glow(context, x, y, radius, hue) {
-  const light = sprite(`glow ${hue}`, 96, (brush, half) => {
+  const light = sprite(`glow ${hue}`, 96, 96, (brush, half) => {
     const shade = brush.createRadialGradient(half, half, 0, half, half, half);
     shade.addColorStop(0, `hsl(${hue} 100% 94%)`);
     shade.addColorStop(0.2, `hsl(${hue} 95% 74%)`);
@@ -35,14 +35,7 @@ const FLOORS = {
 /** The ground with its grid and its walls. */
 export function floor(context, { size, map }, view) {
   const colours = FLOORS[map] ?? FLOORS.dust;
-  const shade = context.createRadialGradient(size.x / 2, size.y / 2, 80, size.x / 2, size.y / 2, size.x * 0.62);
-  shade.addColorStop(0, colours.near);
-  shade.addColorStop(1, colours.far);
-  context.beginPath();
-  context.roundRect(0, 0, size.x, size.y, 26);
-  context.fillStyle = shade;
-  context.fill();
-  spots(context, size, view, colours.spot);
+  context.drawImage(ground(size, map, colours), 0, 0, size.x, size.y);
   grid(context, size, view, colours.line);
   context.beginPath();
   context.roundRect(-3, -3, size.x + 6, size.y + 6, 29);
@@ -56,25 +49,31 @@ export function floor(context, { size, map }, view) {
   context.globalAlpha = 1;
 }
 
-/** Soft patches, so that one sees that one moves: spread evenly, always in the same places. */
-function spots(context, size, view, hue) {
-  const patch = sprite(`patch ${hue}`, 128, (brush, half) => {
-    const shade = brush.createRadialGradient(half, half, 0, half, half, half);
-    shade.addColorStop(0, `hsl(${hue} 60% 72% / 11%)`);
-    shade.addColorStop(0.7, `hsl(${hue} 60% 66% / 6%)`);
-    shade.addColorStop(1, `hsl(${hue} 60% 60% / 0%)`);
-    brush.fillStyle = shade;
-    brush.fillRect(0, 0, half * 2, half * 2);
+/** Lit in the middle, with soft patches, so that one sees that one moves. Half as fine as the arena: nothing in it is sharp. */
+function ground(size, map, { near, far, spot }) {
+  return sprite(`ground ${map}`, size.x / 2, size.y / 2, (brush) => {
+    const [width, height] = [size.x / 2, size.y / 2];
+    brush.beginPath();
+    brush.roundRect(0, 0, width, height, 13);
+    brush.clip();
+    const light = brush.createRadialGradient(width / 2, height / 2, 40, width / 2, height / 2, width * 0.62);
+    light.addColorStop(0, near);
+    light.addColorStop(1, far);
+    brush.fillStyle = light;
+    brush.fillRect(0, 0, width, height);
+    for (let n = 1; n <= 120; n += 1) {
+      // The R2 sequence (Roberts 2018): random to the eye, without clusters.
+      const x = ((n * 0.7548776662) % 1) * width;
+      const y = ((n * 0.569840291) % 1) * height;
+      const radius = 12 + ((n * 37) % 110) / 2;
+      const shade = brush.createRadialGradient(x, y, 0, x, y, radius);
+      shade.addColorStop(0, `hsl(${spot} 60% 72% / 11%)`);
+      shade.addColorStop(0.7, `hsl(${spot} 60% 66% / 6%)`);
+      shade.addColorStop(1, `hsl(${spot} 60% 60% / 0%)`);
+      brush.fillStyle = shade;
+      brush.fillRect(x - radius, y - radius, radius * 2, radius * 2);
+    }
   });
-  const reach = { x: view.width / view.scale / 2 + 150, y: view.height / view.scale / 2 + 150 };
-  for (let n = 1; n <= 120; n += 1) {
-    // The R2 sequence (Roberts 2018): random to the eye, without clusters.
-    const x = ((n * 0.7548776662) % 1) * size.x;
-    const y = ((n * 0.5698402910) % 1) * size.y;
-    if (Math.abs(x - view.x) > reach.x || Math.abs(y - view.y) > reach.y) continue;
-    const radius = Math.min(24 + ((n * 37) % 110), x, y, size.x - x, size.y - y);
-    context.drawImage(patch, x - radius, y - radius, radius * 2, radius * 2);
-  }
 }
 
 function grid(context, size, view, line) {
@@ -99,7 +98,7 @@ function grid(context, size, view, line) {
 export function disc(context, player, { me, wins, now }) {
   const { drawX: x, drawY: y, drawRadius: radius, hue } = player;
   if (me) glow(context, x, y, radius * 2.1, hue);
-  const ball = sprite(`ball ${hue}`, 160, (brush, half) => {
+  const ball = sprite(`ball ${hue}`, 160, 160, (brush, half) => {
     const shade = brush.createRadialGradient(half * 0.72, half * 0.6, half * 0.1, half, half, half);
     shade.addColorStop(0, `hsl(${hue} 92% 78%)`);
     shade.addColorStop(0.55, `hsl(${hue} 80% 59%)`);
