@@ -4,14 +4,17 @@
 
 mod accounts;
 mod documentation;
+mod errors;
 mod faults;
 mod hostile;
 mod interest;
 mod order;
+mod raw;
 mod rooms;
 mod senders;
 mod slow;
 mod smoke;
+mod stage;
 mod thresholds;
 mod tidy;
 mod tutorial;

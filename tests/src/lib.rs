@@ -13,6 +13,8 @@ pub mod raw;
 pub mod seed;
 pub mod wait;
 
+pub mod http;
+
 use parlor::broker::{Broker, Config};
 use parlor::prelude::*;
 use parlor_client::{Options, Parlor};

@@ -1,0 +1,78 @@
+//! Every error that a client can be told: by its code, typed, rightly retryable, counted, and without harm to what goes on.
+
+mod connection;
+mod game;
+mod provoke;
+
+use std::collections::HashSet;
+
+use parlor_client::ErrorCode;
+
+use crate::stage::Told;
+
+/// A test for each way to an error, and the list of the errors that there is one to.
+macro_rules! provoked {
+    ($($way:ident $code:ident;)*) => {
+        $(
+            #[tokio::test]
+            async fn $way() {
+                check(ErrorCode::$code, provoke::$way().await);
+            }
+        )*
+
+        const PROVOKED: &[ErrorCode] = &[$(ErrorCode::$code,)*];
+    };
+}
+
+provoked! {
+    bad_frame BadFrame;
+    unknown_op UnknownOp;
+    hello_expected HelloExpected;
+    hello_repeated HelloRepeated;
+    auth_unavailable AuthUnavailable;
+    frame_too_large FrameTooLarge;
+    unknown_kind UnknownKind;
+    unknown_room UnknownRoom;
+    room_full RoomFull;
+    room_locked RoomLocked;
+    room_closed RoomClosed;
+    room_failed RoomFailed;
+    already_joined AlreadyJoined;
+    too_many_rooms TooManyRooms;
+    server_full ServerFull;
+    not_a_member NotAMember;
+    spectator Spectator;
+    unknown_type UnknownType;
+    event_only EventOnly;
+    bad_payload BadPayload;
+    queue_full QueueFull;
+    topic_denied TopicDenied;
+    handler_panicked HandlerPanicked;
+    output_failed OutputFailed;
+    not_representable NotRepresentable;
+    shutting_down ShuttingDown;
+}
+
+/// Told over REST only: the lobby's tests have them.
+const REST: &[ErrorCode] = &[ErrorCode::Unauthorized, ErrorCode::BadRequest];
+
+/// Nothing in the broker says these yet; a game may.
+const RESERVED: &[ErrorCode] =
+    &[ErrorCode::ClientOutdated, ErrorCode::Maintenance, ErrorCode::Internal, ErrorCode::HandlerFailed];
+
+#[test]
+fn every_error_is_provoked_somewhere() {
+    let covered: Vec<_> = [PROVOKED, REST, RESERVED].concat();
+    let distinct: HashSet<_> = covered.iter().collect();
+    assert_eq!(distinct.len(), covered.len(), "each is in one list");
+    let missing: Vec<_> = ErrorCode::ALL.iter().filter(|code| !distinct.contains(code)).collect();
+    assert!(missing.is_empty(), "no test for {missing:?}");
+}
+
+fn check(code: ErrorCode, told: Told) {
+    let Told { failure, metrics } = told;
+    assert_eq!(failure.code, code.as_str());
+    assert_eq!(failure.retryable, code.retryable(), "{failure:?}");
+    assert!(!failure.text.is_empty());
+    assert!(metrics.errors(code) >= 1, "{code:?} is not counted");
+}
