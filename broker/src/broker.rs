@@ -22,6 +22,8 @@ use crate::session::{Sessions, Socket};
 use crate::shard::Shards;
 use crate::telemetry::Metrics;
 
+/// How long rooms get that are cut because the time for their own end is up: their members must still be told.
+const CUT: Duration = Duration::from_millis(400);
 /// How long sessions get to be told that the broker ends, once the rooms have.
 const GOODBYE: Duration = Duration::from_millis(1_500);
 /// Bytes that a pipe in memory holds in each direction.
@@ -130,7 +132,7 @@ impl Broker {
         self.sessions.refuse_new();
         self.registry.shut_down();
         let drain = Duration::from_millis(self.registry.limits().drain_ms);
-        let drained = tokio::time::timeout(drain, self.registry.empty()).await.is_ok();
+        let drained = tokio::time::timeout(drain + CUT, self.registry.empty()).await.is_ok();
         self.sessions.close_all(CloseCode::ShuttingDown);
         let told = tokio::time::timeout(GOODBYE, self.sessions.empty()).await.is_ok();
         info!(rooms_closed = drained, sessions_closed = told, "stopped");

@@ -221,15 +221,24 @@ impl<L: Link> RoomState<L> {
         pending.then(|| self.number(Cause::Work { id, name: name.into(), result }))
     }
 
-    /// Somebody outside wants the room closed. `None` when it is closing already.
+    /// Somebody outside wants the room closed. `None` when it is closing already: a shutdown then only shortens the time it has.
     pub fn close(&mut self, why: CloseWhy, max_grace_ms: u64) -> Option<Input> {
-        if self.phase != Phase::Open {
-            return None;
+        let after = |grace_ms: u64| self.now_us.saturating_add(grace_ms.saturating_mul(1000));
+        match &mut self.phase {
+            Phase::Open => {
+                let grace_ms = self.kind.policy.close_grace_ms.min(max_grace_ms);
+                self.phase = Phase::Closing { until_us: after(grace_ms), why };
+                self.shown_changed = true;
+                Some(self.number(Cause::Close { why, grace_ms }))
+            }
+            Phase::Closing { until_us, why: before } => {
+                if why == CloseWhy::ShuttingDown && *until_us > after(max_grace_ms) {
+                    (*until_us, *before) = (after(max_grace_ms), why);
+                }
+                None
+            }
+            Phase::Ended(_) => None,
         }
-        let grace_ms = self.kind.policy.close_grace_ms.min(max_grace_ms);
-        self.phase = Phase::Closing { until_us: self.now_us + grace_ms * 1000, why };
-        self.shown_changed = true;
-        Some(self.number(Cause::Close { why, grace_ms }))
     }
 
     /// What the room owes itself by now, one at a time: leaves of those it kicked, timers, the tick, its own end.

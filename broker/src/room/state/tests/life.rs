@@ -115,6 +115,20 @@ fn a_close_from_outside_runs_the_hook_and_ends_at_once_without_a_grace() {
 }
 
 #[test]
+fn a_shutdown_shortens_a_grace_that_was_given_before() {
+    let mut state = open(Policy { close_grace_ms: 600_000, ..Policy::default() });
+    let link = join(&mut state);
+    let input = state.close(CloseWhy::Requested, u64::MAX).unwrap();
+    state.apply(&input, worked(Vec::new()));
+    assert_eq!(state.next_due_us(), Some(600_000_000));
+    assert!(state.close(CloseWhy::ShuttingDown, 8_000).is_none(), "the hook has run");
+    assert_eq!(state.next_due_us(), Some(8_000_000));
+    state.advance(8_000_000);
+    assert!(state.due().is_none() && state.ended());
+    assert_eq!(link.take(), [format!("closed 3.{} shutting_down: null", u32::MAX)]);
+}
+
+#[test]
 fn a_grace_can_be_used_and_is_cut_short_by_a_shutdown() {
     let grace = Policy { close_grace_ms: 20_000, ..Policy::default() };
     let mut state = open(grace);

@@ -178,7 +178,17 @@ impl World {
                 let input = self.state.close(why, 200);
                 assert_eq!(input.is_some(), self.model.closing.is_none(), "a room is closed once");
                 let grace_ms = self.model.policy.close_grace_ms.min(200);
-                self.model.closing.get_or_insert((self.model.now_us + grace_ms * 1000, why));
+                let until_us = self.model.now_us + grace_ms * 1000;
+                match &mut self.model.closing {
+                    Some((before, given)) if why == CloseWhy::ShuttingDown => {
+                        let latest = self.model.now_us + 200_000;
+                        if *before > latest {
+                            (*before, *given) = (latest, why);
+                        }
+                    }
+                    Some(_) => {}
+                    none => *none = Some((until_us, why)),
+                }
                 input
             }
             _ => self.arrival_other_than_events(),
