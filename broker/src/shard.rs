@@ -16,7 +16,18 @@ pub struct ShardNo(pub usize);
 #[derive(Debug)]
 pub struct Shards {
     threads: Vec<Thread>,
-    next: AtomicUsize,
+    /// For rooms and for connections apart: who connects and opens a room takes one of each, so that with a single turn all rooms
+    /// would come to lie on every other shard.
+    next: [AtomicUsize; 2],
+}
+
+/// What looks for a shard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lodger {
+    /// A room, for its life.
+    Room,
+    /// A connection, until it moves to its room's shard.
+    Connection,
 }
 
 #[derive(Debug)]
@@ -35,12 +46,12 @@ impl Shards {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let count = if count == 0 { cores } else { count };
         let threads = (0..count).map(Thread::start).collect::<Result<_, _>>()?;
-        Ok(Self { threads, next: AtomicUsize::new(0) })
+        Ok(Self { threads, next: Default::default() })
     }
 
     /// Another shard every time.
-    pub fn next(&self) -> ShardNo {
-        ShardNo(self.next.fetch_add(1, Ordering::Relaxed) % self.threads.len())
+    pub fn next(&self, lodger: Lodger) -> ShardNo {
+        ShardNo(self.next[lodger as usize].fetch_add(1, Ordering::Relaxed) % self.threads.len())
     }
 
     /// The runtime of a shard.

@@ -20,7 +20,7 @@ use super::handle::{Listing, RoomHandle, RoomInfo};
 use super::kind::Kind;
 use crate::config::Limits;
 use crate::engine::Engine;
-use crate::shard::Shards;
+use crate::shard::{Lodger, Shards};
 use crate::telemetry::Metrics;
 
 /// What a room is made from.
@@ -273,7 +273,7 @@ impl Registry {
         let claim = self.engine.claim(&id).map_err(taken)?;
         let listing = Listing { properties: wish.properties, door: Door::Open, private: wish.private };
         let no = RoomNo(self.next_no.fetch_add(1, Ordering::Relaxed));
-        let room = Arc::new(RoomHandle::new(no, id, kind.clone(), self.shards.next(), listing));
+        let room = Arc::new(RoomHandle::new(no, id, kind.clone(), self.shards.next(Lodger::Room), listing));
         self.rooms.insert(room.id().clone(), room.clone());
         if self.draining.load(Ordering::SeqCst) {
             // It may have come in behind the look at all rooms.

@@ -27,7 +27,7 @@ use tracing::debug;
 
 use crate::outbox::Outbox;
 use crate::room::Registry;
-use crate::shard::{ShardNo, Shards};
+use crate::shard::{Lodger, ShardNo, Shards};
 use conversation::{Conversation, Next};
 use socket::{Gate, Parked};
 use writer::Writer;
@@ -70,7 +70,7 @@ impl Sessions {
     /// When the socket cannot be taken from this thread's runtime.
     pub fn spawn(self: &Arc<Self>, socket: Socket, early: Bytes, codec: Codec, guard: Guard) -> io::Result<()> {
         let parked = Parked::park(socket)?;
-        let (sessions, shard) = (self.clone(), self.shards.next());
+        let (sessions, shard) = (self.clone(), self.shards.next(Lodger::Connection));
         self.shards.runtime(shard).spawn(async move {
             let session = Session::new(&sessions, parked, early, codec).await;
             run(session, sessions, shard, guard);
