@@ -70,8 +70,10 @@ impl Conversation {
         self.who.is_some()
     }
 
-    /// Where this session would best live: with the room that it is in, if it is the only one and no large crowd.
-    pub(crate) fn home(&self) -> Option<ShardNo> {
+    /// Where this session would best live: with the room that it is in, if it is the only one and no large crowd. Rooms that have
+    /// ended are forgotten here, so that the connections that were in them do not keep them in memory.
+    pub(crate) fn home(&mut self) -> Option<ShardNo> {
+        self.rooms.retain(|_, room| room.slot.status() != Membership::Over);
         let mut rooms = self.rooms.values();
         let (Some(only), None) = (rooms.next(), rooms.next()) else { return None };
         (only.room.members() <= self.registry.limits().gather_members).then(|| only.room.shard())
