@@ -3,15 +3,18 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
 
 mod accounts;
+mod churn;
 mod documentation;
 mod errors;
 mod faults;
 mod hostile;
 mod interest;
+mod moves;
 mod order;
 mod raw;
 mod rooms;
 mod senders;
+mod shutdown;
 mod slow;
 mod smoke;
 mod stage;
