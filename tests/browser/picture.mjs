@@ -21,7 +21,10 @@ export async function picture(t) {
     for (const id of ["hint", "toast"]) document.getElementById(id).style.display = "none";
     arena.room.request("dash").catch(() => {});
   });
-  await page.waitForFunction(() => performance.now() - arena.players.get(arena.me).dashed < 400);
+  await page.waitForFunction(() => {
+    const age = performance.now() - arena.players.get(arena.me).dashed;
+    return age > 60 && age < 400;
+  });
   mkdirSync(dirname(FILE), { recursive: true });
   await page.screenshot({ path: FILE });
   const { size } = statSync(FILE);

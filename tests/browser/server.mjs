@@ -1,7 +1,6 @@
 // Starts an example as a user would, on a free port, and reads where it listens from its first line.
 
 import { spawn } from "node:child_process";
-import { existsSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { createInterface } from "node:readline";
 
@@ -10,20 +9,28 @@ const running = new Set();
 process.on("exit", () => running.forEach((child) => child.kill("SIGKILL")));
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.on(signal, () => process.exit(1));
 
-/** The example's program: that in `PARLOR_BIN_DIR`, if it is there, or a fresh release build. */
-async function program(example) {
-  const built = process.env.PARLOR_BIN_DIR && join(process.env.PARLOR_BIN_DIR, example);
-  if (built && existsSync(built)) return built;
-  await done(spawn("cargo", ["build", "--release", "-p", example], { cwd: root, stdio: ["ignore", "ignore", "inherit"] }));
-  return resolve(root, process.env.CARGO_TARGET_DIR ?? "target", "release", example);
+/** Builds the examples, unless `PARLOR_BIN_DIR` says where they are already. */
+export async function build(examples) {
+  if (process.env.PARLOR_BIN_DIR) return;
+  const packages = [...new Set(examples)].flatMap((example) => ["-p", example]);
+  const cargo = spawn("cargo", ["build", "--release", ...packages], { cwd: root, stdio: ["ignore", "ignore", "inherit"] });
+  await new Promise((built, reject) => {
+    cargo.once("error", reject);
+    cargo.once("exit", (code) => (code === 0 ? built() : reject(new Error(`the build ended with ${code}`))));
+  });
+}
+
+function program(example) {
+  const release = resolve(root, process.env.CARGO_TARGET_DIR ?? "target", "release");
+  return join(process.env.PARLOR_BIN_DIR ?? release, example);
 }
 
 /** Starts an example: `{url, stop()}`. */
 export async function serve(example, args) {
-  const child = spawn(await program(example), ["--port", "0", ...args], { stdio: ["ignore", "pipe", "inherit"] });
+  const child = spawn(program(example), ["--port", "0", ...args], { stdio: ["ignore", "pipe", "inherit"] });
   running.add(child);
-  const line = await new Promise((resolve, reject) => {
-    createInterface({ input: child.stdout }).once("line", resolve);
+  const line = await new Promise((first, reject) => {
+    createInterface({ input: child.stdout }).once("line", first);
     child.once("error", reject);
     child.once("exit", (code) => reject(new Error(`${example} ended with ${code} before it listened`)));
   });
@@ -36,15 +43,9 @@ export async function serve(example, args) {
 }
 
 async function stop(child) {
-  const ended = new Promise((resolve) => child.once("exit", resolve));
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  const ended = new Promise((gone) => child.once("exit", gone));
   child.kill("SIGTERM");
   await ended;
   running.delete(child);
-}
-
-function done(child) {
-  return new Promise((resolve, reject) => {
-    child.once("error", reject);
-    child.once("exit", (code) => (code === 0 ? resolve() : reject(new Error(`the build ended with ${code}`))));
-  });
 }

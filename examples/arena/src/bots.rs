@@ -144,3 +144,28 @@ impl Bot {
         tokio::spawn(async move { sender.request::<Ready>("dash", &()).await });
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use parlor::broker::Config;
+    use parlor_client::Role;
+
+    use super::*;
+    use crate::game::Arena;
+
+    #[tokio::test]
+    async fn bots_come_and_collect() {
+        let mut config = Config::default();
+        config.listen.set_port(0);
+        let app = parlor::App::new().room::<Arena>().on_start(|connector| start(&connector, 3));
+        let broker = app.start(&config).await.unwrap();
+        let parlor = Parlor::over(broker.connector().connect(), Options::new()).await.unwrap();
+        let watching = parlor_client::JoinRequest::find_or_create("arena").options(&messages::Options::default());
+        let mut room = parlor.join(watching.role(Role::Spectator)).await.unwrap();
+        let mut bot = Bot::new(&room).unwrap();
+        while bot.places.len() < 3 || bot.scores.values().sum::<u32>() == 0 {
+            bot.sees(&room.recv().await.unwrap()).unwrap();
+        }
+        broker.shutdown().await;
+    }
+}

@@ -7,8 +7,11 @@ import { input } from "/input.js";
 
 /** Discs are drawn this much behind the newest frame, so that there is nearly always a later place to move to. */
 const BEHIND_MS = 100;
-/** How long the winner is looked at; the server's `next_round` ends it. */
+/** Lines in the list of who is here. */
 const SHOWN = innerWidth < 640 ? 5 : 12;
+
+/** Told apart at a glance, as long as there are no more players than these. */
+const HUES = [212, 330, 150, 28, 268, 185, 2, 95, 300, 52, 238, 168];
 
 const query = new URLSearchParams(location.search);
 const byId = (id) => document.getElementById(id);
@@ -94,7 +97,9 @@ function enter(room) {
 // --- what the server says --------------------------------------------------------------------------------------------
 
 function listen(room) {
-  const say = (type, more) => arena.effects.push({ type, since: performance.now(), ...more });
+  // What happens is shown when the discs are drawn where it happened.
+  const soon = () => performance.now() + BEHIND_MS;
+  const say = (type, more) => arena.effects.push({ type, since: soon(), ...more });
   room.on("frame", moved);
   room.on("joined", ({ disc }) => add(disc));
   room.on("left", ({ id, lost }) => {
@@ -104,9 +109,9 @@ function listen(room) {
     showHere();
   });
   room.on("eaten", ({ by, orb, next }) => {
-    const { x, y, worth } = arena.orbs[orb];
+    const { x, y, worth, since } = arena.orbs[orb];
     say("eaten", { x, y, worth, by });
-    arena.orbs[orb] = { ...next.at, worth: next.worth, since: performance.now() };
+    arena.orbs[orb] = { ...next.at, worth: next.worth, since: soon(), before: { x, y, worth, since } };
   });
   room.on("scored", ({ id, score, radius }) => {
     const player = arena.players.get(id);
@@ -115,7 +120,7 @@ function listen(room) {
   });
   room.on("dashed", ({ id }) => {
     const player = arena.players.get(id);
-    if (player) player.dashed = performance.now();
+    if (player) player.dashed = soon();
   });
   room.on("robbed", ({ by, whom }) => {
     say("robbed", { by, whom });
@@ -137,7 +142,7 @@ function listen(room) {
 }
 
 function add({ id, name, at, score, radius, wins }) {
-  const hue = Math.round((id * 137.508 + 200) % 360);
+  const hue = HUES[id % HUES.length];
   arena.players.set(id, { id, name, score, radius, wins, hue, ...at, track: [], dashed: -1e9 });
   showHere();
 }

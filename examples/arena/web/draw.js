@@ -92,7 +92,7 @@ function paint(context, arena, view, now) {
   floor(context, arena, view);
   orbs(context, arena, view, now);
   const players = [...arena.players.values()].sort((a, b) => a.radius - b.radius || a.id - b.id);
-  for (const player of players) trail(context, player, now);
+  for (const player of players) trail(context, player, now, arena.renderTime());
   for (const player of players) disc(context, player, { me: player.id === arena.me, wins: player.id === arena.winner, now });
   for (const player of players) label(context, player, player.id === arena.me, scale);
   steering(context, arena);
@@ -103,9 +103,10 @@ function paint(context, arena, view, now) {
 
 function orbs(context, arena, view, now) {
   const reach = { x: view.width / view.scale / 2 + 40, y: view.height / view.scale / 2 + 40 };
-  for (const [n, orb] of arena.orbs.entries()) {
+  for (const [n, newest] of arena.orbs.entries()) {
+    const orb = now < newest.since && newest.before ? newest.before : newest;
     if (Math.abs(orb.x - view.x) > reach.x || Math.abs(orb.y - view.y) > reach.y) continue;
-    const born = Math.min(1, (now - orb.since) / 350);
+    const born = Math.min(1, Math.max(0, now - orb.since) / 350);
     const breath = 1 + Math.sin(now / 420 + n * 1.7) * 0.12;
     const gold = orb.worth > 1;
     const hue = gold ? 45 : [172, 196, 265, 322][n % 4];
@@ -114,10 +115,10 @@ function orbs(context, arena, view, now) {
 }
 
 /** A dash leaves shadows. */
-function trail(context, player, now) {
+function trail(context, player, now, time) {
   const age = now - player.dashed;
-  if (age > 550) return;
-  const shadows = player.track.slice(-9, -1);
+  if (age < 0 || age > 550) return;
+  const shadows = player.track.filter((point) => point.at < time).slice(-8);
   for (const [n, point] of shadows.entries()) {
     const part = (n + 1) / shadows.length;
     context.globalAlpha = 0.3 * part * (1 - age / 550);
@@ -150,8 +151,8 @@ function steering(context, arena) {
 function effects(context, arena, now) {
   arena.effects = arena.effects.filter((effect) => now - effect.since < EFFECT_MS);
   for (const effect of arena.effects) {
-    // Seen together with the disc that causes it, which is drawn a little behind.
-    const part = Math.max(0, (now - effect.since) / EFFECT_MS);
+    const part = (now - effect.since) / EFFECT_MS;
+    if (part < 0) continue;
     if (effect.type === "eaten") burst(context, effect, part, effect.by === arena.me);
     else shock(context, arena.players.get(effect.whom), part);
   }
