@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::body::Bytes;
-use axum::extract::{Path, Query, State};
+use axum::extract::{FromRequestParts, Path, Query, State};
 use axum::http::header::{AUTHORIZATION, LOCATION};
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use parlor_protocol::codec::{NIL, to_payload};
@@ -81,8 +82,7 @@ pub(super) async fn list(
 }
 
 /// `POST /v1/rooms`: answers once the room's `open` handler has run.
-pub(super) async fn create(State(lobby): State<Lobby>, headers: HeaderMap, body: Bytes) -> Result<Response, Problem> {
-    authorize(&lobby, &headers)?;
+pub(super) async fn create(_: Authorized, State(lobby): State<Lobby>, body: Bytes) -> Result<Response, Problem> {
     let Create { kind, id, options, properties, private } = parse(&body)?;
     let room = lobby.registry.create(&kind, CreateRoom { options: payload(&options)?, properties, private, id })?;
     room.opened().await?;
@@ -97,23 +97,21 @@ pub(super) async fn show(State(lobby): State<Lobby>, Path(id): Path<String>) -> 
 
 /// `DELETE /v1/rooms/{id}`: the room's `close` handler runs, and within its grace the room is gone.
 pub(super) async fn close(
+    _: Authorized,
     State(lobby): State<Lobby>,
-    headers: HeaderMap,
     Path(id): Path<String>,
 ) -> Result<StatusCode, Problem> {
-    authorize(&lobby, &headers)?;
     find(&lobby, &id)?.close(CloseWhy::Requested);
     Ok(StatusCode::ACCEPTED)
 }
 
 /// `POST /v1/rooms/{id}/events`: an input like any other, in its turn.
 pub(super) async fn event(
+    _: Authorized,
     State(lobby): State<Lobby>,
-    headers: HeaderMap,
     Path(id): Path<String>,
     body: Bytes,
 ) -> Result<StatusCode, Problem> {
-    authorize(&lobby, &headers)?;
     let Event { event, payload: value } = parse(&body)?;
     let room = find(&lobby, &id)?;
     if !room.kind().has_event(&event) {
@@ -128,6 +126,18 @@ pub(super) async fn event(
         PushError::Closed => ErrorCode::RoomClosed.into(),
     })?;
     Ok(StatusCode::ACCEPTED)
+}
+
+/// The caller has the server key. This stands before the body in a handler's arguments, so that nobody else's body is waited for.
+pub(super) struct Authorized;
+
+impl FromRequestParts<Lobby> for Authorized {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, lobby: &Lobby) -> Result<Self, Problem> {
+        authorize(lobby, &parts.headers)?;
+        Ok(Self)
+    }
 }
 
 fn find(lobby: &Lobby, id: &str) -> Result<Arc<RoomHandle>, Failure> {
