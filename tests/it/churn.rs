@@ -181,7 +181,7 @@ async fn one_room(broker: &Broker, client: &Parlor, number: usize) {
             other => panic!("unexpected {other:?}"),
         }
     }
-    if number % 50 == 0 {
+    if number.is_multiple_of(50) {
         // Not even its name is held by the sessions that were in it.
         until("the room's handle is gone", || handle.strong_count() == 0).await;
     }

@@ -144,3 +144,19 @@ async fn a_silent_peer_is_pinged_and_then_closed() {
     assert!(matches!(last, Some(LifecycleEvent::Closed(_))), "{last:?}");
     broker.shutdown().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nobodys_body_is_waited_for_without_the_key() {
+    let broker = echo(&config()).await;
+    let id = connect(&broker).await.create("echo", &()).await.unwrap().id().to_string();
+    for path in ["/v1/rooms".to_owned(), format!("/v1/rooms/{id}/events")] {
+        let mut stream = TcpStream::connect(broker.addr()).await.unwrap();
+        // A body that is announced and never comes.
+        let head = format!("POST {path} HTTP/1.1\r\nhost: broker\r\ncontent-length: 100000\r\n\r\n{{");
+        stream.write_all(head.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        soon("the refusal", stream.read_to_string(&mut answer)).await.unwrap();
+        assert!(answer.starts_with("HTTP/1.1 401 "), "{answer}");
+    }
+    broker.shutdown().await;
+}
