@@ -119,6 +119,30 @@ impl Fragile {
     }
 }
 
+/// Fails at its beginning when it is told to, and always at its end.
+#[derive(Default, Serialize, Deserialize)]
+struct Ill {}
+
+#[room(kind = "ill", close_grace = "10m")]
+impl Ill {
+    #[msg::open]
+    fn opened(&mut self, _: &mut Ctx, stillborn: bool) {
+        assert!(!stillborn, "on purpose");
+    }
+
+    #[msg::close]
+    fn closing(&mut self, ctx: &mut Ctx) {
+        ctx.broadcast(&Fuse {});
+        ctx.close(&());
+        panic!("on purpose");
+    }
+
+    #[msg::route("end")]
+    fn end(&mut self, ctx: &mut Ctx, _: PlayerId) {
+        ctx.close(&"at last");
+    }
+}
+
 /// A room that can be made to stand still.
 #[derive(Default, Serialize, Deserialize)]
 struct Sleepy {}
@@ -133,7 +157,7 @@ impl Sleepy {
 
 async fn start(config: &Config) -> Broker {
     hush();
-    parlor::App::new().room::<Mine>().room::<Fragile>().room::<Sleepy>().start(config).await.unwrap()
+    parlor::App::new().room::<Mine>().room::<Fragile>().room::<Ill>().room::<Sleepy>().start(config).await.unwrap()
 }
 
 /// Two rooms of one kind on one shard: one in which things go wrong, and its neighbour.
@@ -257,6 +281,25 @@ async fn a_fragile_room_is_closed_by_a_panic_and_its_neighbours_are_not() {
         assert!(matches!(&event, RoomEvent::Closed { code, .. } if code == "room_failed"), "{event:?}");
     }
     until("the room is gone", || pair.broker.registry().len() == 2).await;
+    pair.neighbours_step().await;
+    pair.broker.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_panic_at_the_opening_leaves_no_room_and_one_at_the_close_leaves_it_its_grace() {
+    let mut pair = Pair::new().await;
+    let client = connect(&pair.broker).await;
+    let refused = client.create("ill", &true).await.unwrap_err();
+    assert_eq!(refused.code(), ErrorCode::HandlerPanicked.as_str());
+    until("there is no such room", || pair.broker.registry().len() == 2).await;
+    let mut room = client.create("ill", &false).await.unwrap();
+    pair.broker.registry().get(room.id()).unwrap().close(CloseWhy::Requested);
+    until("both panics are counted", || pair.broker.metrics().handler_panics.get() == 2).await;
+    // What the hook wanted is discarded as a whole; the room is closing and lives until it ends itself.
+    room.send("end", &()).unwrap();
+    let event = soon("the end", room.recv()).await.unwrap();
+    assert!(matches!(&event, RoomEvent::Closed { code, .. } if code == "closed"), "{event:?}");
+    assert_eq!(event.decode::<String>().unwrap(), "at last");
     pair.neighbours_step().await;
     pair.broker.shutdown().await;
 }
