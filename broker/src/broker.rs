@@ -7,6 +7,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::routing::get;
 use parlor_protocol::CloseCode;
+use parlor_protocol::limits::MAX_NAME;
 use tokio::io::DuplexStream;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -68,6 +69,9 @@ pub enum StartError {
     /// No threads.
     #[error("cannot start threads: {0}")]
     Threads(std::io::Error),
+    /// A room kind cannot be run as it is.
+    #[error("room kind `{0}`: {1}")]
+    BadKind(String, String),
     /// Two room kinds have one name.
     #[error("two room kinds are called `{0}`")]
     DuplicateKind(String),
@@ -81,7 +85,7 @@ impl Broker {
     /// [`StartError`], in one line.
     pub async fn start(config: &Config, mut kinds: Vec<Kind>, pages: Router) -> Result<Self, StartError> {
         kinds.extend(config.relay.iter().map(|relay| relay::kind(&relay.kind, relay.policy.clone())));
-        distinct(&kinds)?;
+        check(&kinds)?;
         let metrics = Metrics::default();
         let shards = Arc::new(Shards::start(config.shards).map_err(StartError::Threads)?);
         let engine = Arc::new(Embedded::default());
@@ -152,8 +156,16 @@ impl std::fmt::Debug for Broker {
     }
 }
 
-fn distinct(kinds: &[Kind]) -> Result<(), StartError> {
+/// Kinds that can be run, each with a name of its own.
+fn check(kinds: &[Kind]) -> Result<(), StartError> {
     let mut names = std::collections::HashSet::new();
+    for kind in kinds {
+        let bad = |why| StartError::BadKind(kind.name.to_string(), why);
+        if !(1..=MAX_NAME).contains(&kind.name.len()) {
+            return Err(bad("a name has 1 to 64 bytes".to_owned()));
+        }
+        kind.policy.check().map_err(bad)?;
+    }
     match kinds.iter().find(|kind| !names.insert(&kind.name)) {
         Some(kind) => Err(StartError::DuplicateKind(kind.name.to_string())),
         None => Ok(()),

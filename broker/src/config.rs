@@ -37,12 +37,34 @@ impl Default for Config {
 
 /// A relay kind: its name and its policy.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(try_from = "RawRelay")]
 pub struct RelayConfig {
     /// What clients ask for.
     pub kind: String,
     /// How its rooms behave.
-    #[serde(flatten)]
     pub policy: Policy,
+}
+
+/// As it stands in the file: serde cannot refuse unknown keys of a flattened structure, so it is done by hand.
+#[derive(Deserialize)]
+struct RawRelay {
+    kind: String,
+    #[serde(flatten)]
+    policy: toml::Table,
+}
+
+impl TryFrom<RawRelay> for RelayConfig {
+    type Error = String;
+
+    fn try_from(RawRelay { kind, policy }: RawRelay) -> Result<Self, String> {
+        let known = toml::Table::try_from(Policy::default()).map_err(|error| error.to_string())?;
+        if let Some(unknown) = policy.keys().find(|key| !known.contains_key(*key)) {
+            let names: Vec<&str> = known.keys().map(String::as_str).collect();
+            return Err(format!("unknown field `{unknown}` of a relay, expected one of kind, {}", names.join(", ")));
+        }
+        let policy = policy.try_into().map_err(|error: toml::de::Error| error.message().to_owned())?;
+        Ok(Self { kind, policy })
+    }
 }
 
 /// Bounds on what a peer may cost. The unit is in the name, or it is a count.
@@ -118,7 +140,7 @@ pub enum ConfigError {
     /// It cannot be read.
     #[error("cannot read config {0}: {1}")]
     Unreadable(PathBuf, std::io::Error),
-    /// It is not what is expected; the text names the line and column.
+    /// It is not what is expected; the text names the line.
     #[error("config {0}: {1}")]
     Invalid(PathBuf, String),
 }
@@ -131,9 +153,40 @@ impl Config {
     pub fn read(path: &Path) -> Result<Self, ConfigError> {
         let text = std::fs::read_to_string(path).map_err(|error| ConfigError::Unreadable(path.to_owned(), error))?;
         toml::from_str(&text).map_err(|error: toml::de::Error| {
-            let line = error.span().map(|span| text[..span.start].lines().count().max(1));
+            let line = error.span().map(|span| text[..span.start].matches('\n').count() + 1);
             let place = line.map(|line| format!("line {line}: ")).unwrap_or_default();
             ConfigError::Invalid(path.to_owned(), format!("{place}{}", error.message().replace('\n', " ")))
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Result<Config, String> {
+        let file = std::env::temp_dir().join(format!("parlor-config-{:?}.toml", std::thread::current().id()));
+        std::fs::write(&file, text).expect("a temporary file can be written");
+        let config = Config::read(&file).map_err(|error| error.to_string());
+        std::fs::remove_file(&file).expect("it was there");
+        config
+    }
+
+    #[test]
+    fn says_where_it_is_wrong() {
+        let error = read("shards = 2\nlisten_on = \"x\"\n").unwrap_err();
+        assert!(error.contains("line 2: ") && error.contains("listen_on"), "{error}");
+        let error = read("[limits]\n\nrooms = \"many\"\n").unwrap_err();
+        assert!(error.contains("line 3: "), "{error}");
+        assert_eq!(error.lines().count(), 1, "{error}");
+    }
+
+    #[test]
+    fn relays_have_a_policy_whose_keys_are_known() {
+        let config = read("[[relay]]\nkind = \"lounge\"\nmax_players = 3\nhandled = \"told\"\n").unwrap();
+        assert_eq!((config.relay[0].kind.as_str(), config.relay[0].policy.max_players), ("lounge", 3));
+        let error = read("[[relay]]\nkind = \"lounge\"\nmax_player = 3\n").unwrap_err();
+        assert!(error.contains("max_player"), "{error}");
+        assert!(read("[[relay]]\nkind = \"lounge\"\nmax_players = \"three\"\n").is_err());
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, OnceLock};
 
-use parlor_broker::room::{CreateRoom, PushError, Registry, RoomHandle, RoomInfo};
+use parlor_broker::room::{CreateRoom, Registry, RoomHandle, RoomInfo};
 use parlor_protocol::codec::to_payload;
 use parlor_protocol::room::CloseWhy;
 use parlor_protocol::{ErrorCode, RoomId};
@@ -32,14 +32,7 @@ impl Rooms {
     /// # Errors
     /// `unknown_room`, `unknown_type` when the room has no such event, `queue_full`, `room_closed`.
     pub fn raise<M: Message>(&self, room: &RoomId, event: &M) -> Result {
-        let room = self.room(room)?;
-        if !room.kind().has_event(M::TYPE) {
-            return Err(Failure::from(ErrorCode::UnknownType).with("event", M::TYPE));
-        }
-        room.event(M::TYPE, payload(event)?).map_err(|error| match error {
-            PushError::Full => ErrorCode::QueueFull.into(),
-            PushError::Closed => ErrorCode::RoomClosed.into(),
-        })
+        self.registry()?.raise(&*self.room(room)?, M::TYPE, payload(event)?)
     }
 
     /// Asks a room to close; its `close` handler runs.

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::limits::MAX_NAME;
+
 /// How rooms of a kind behave. Everything has a default, so a game states only what it wants otherwise.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
@@ -40,6 +42,28 @@ pub struct Policy {
     /// Milliseconds that a room may go on after its `close` hook when the hook did not end it. Default 0; at most 8,000
     /// count when the broker shuts down.
     pub close_grace_ms: u64,
+}
+
+impl Policy {
+    /// Whether rooms can be run by this policy. `#[room]` checks as much when the game is compiled.
+    ///
+    /// # Errors
+    /// What is wrong, naming the key.
+    pub fn check(&self) -> Result<(), String> {
+        let named = |names: &[String]| names.iter().all(|name| (1..=MAX_NAME).contains(&name.len()));
+        let checks = [
+            (self.max_players >= 1, "max_players must be at least 1"),
+            (
+                self.max_players < u32::MAX && self.max_spectators < u32::MAX,
+                "max_players and max_spectators are below 2^32 - 1",
+            ),
+            (self.tick_hz <= 1000, "tick_hz must be at most 1000"),
+            (self.queue_len >= 1 && self.member_queue_len >= 1, "queue_len and member_queue_len must be at least 1"),
+            (named(&self.match_by), "names in match_by have 1 to 64 bytes"),
+            (named(&self.client_topics), "names in client_topics have 1 to 64 bytes"),
+        ];
+        checks.iter().find(|(holds, _)| !holds).map_or(Ok(()), |(_, why)| Err((*why).to_owned()))
+    }
 }
 
 impl Default for Policy {

@@ -20,7 +20,7 @@ use subtle::ConstantTimeEq;
 
 use super::Lobby;
 use super::error::Problem;
-use crate::room::{CreateRoom, PushError, RoomHandle, RoomInfo};
+use crate::room::{CreateRoom, RoomHandle, RoomInfo};
 
 /// Rooms that one listing shows unless it asks for fewer.
 const MAX_LISTED: usize = 100;
@@ -114,17 +114,7 @@ pub(super) async fn event(
 ) -> Result<StatusCode, Problem> {
     let Event { event, payload: value } = parse(&body)?;
     let room = find(&lobby, &id)?;
-    if !room.kind().has_event(&event) {
-        let failure = Failure::from(ErrorCode::UnknownType).because("the room has no such event");
-        return Err(failure.with("event", event).into());
-    }
-    room.event(&event, payload(&value)?).map_err(|error| match error {
-        PushError::Full => {
-            lobby.registry.metrics().queue_full.inc();
-            Failure::from(ErrorCode::QueueFull)
-        }
-        PushError::Closed => ErrorCode::RoomClosed.into(),
-    })?;
+    lobby.registry.raise(&room, &event, payload(&value)?)?;
     Ok(StatusCode::ACCEPTED)
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
 
 use bytes::Bytes;
 use parking_lot::Mutex;
@@ -31,6 +31,8 @@ pub struct RoomHandle {
     players: AtomicU32,
     spectators: AtomicU32,
     opened: SetOnce<Result<(), Failure>>,
+    /// A bit for each [`CloseWhy`] that waits in the queue or has been there.
+    asked_to_close: AtomicU8,
 }
 
 /// What the lobby knows of a room beside its members.
@@ -81,6 +83,7 @@ impl RoomHandle {
             players: AtomicU32::new(0),
             spectators: AtomicU32::new(0),
             opened: SetOnce::new(),
+            asked_to_close: AtomicU8::new(0),
             kind,
         }
     }
@@ -144,17 +147,12 @@ impl RoomHandle {
         self.queue.push(arrival)
     }
 
-    /// Raises an event from the server side.
-    ///
-    /// # Errors
-    /// When the queue is full or the room has closed.
-    pub fn event(&self, name: &str, payload: Bytes) -> Result<(), PushError> {
-        self.push(Arrival::Event { name: name.into(), payload })
-    }
-
-    /// Asks the room to close. One that has closed is left alone.
+    /// Asks the room to close. One that has closed, or was asked for this reason before, is left alone.
     pub fn close(&self, why: CloseWhy) {
-        let _ = self.push(Arrival::Close(why));
+        let reason = 1 << why as u8;
+        if self.asked_to_close.fetch_or(reason, Ordering::AcqRel) & reason == 0 {
+            let _ = self.push(Arrival::Close(why));
+        }
     }
 
     /// A result for a room that has closed is of use to nobody.

@@ -18,6 +18,7 @@ use tokio::sync::Notify;
 use super::actor::{self, Opening};
 use super::handle::{Listing, RoomHandle, RoomInfo};
 use super::kind::Kind;
+use super::queue::{Arrival, PushError};
 use crate::config::Limits;
 use crate::engine::Engine;
 use crate::shard::{Lodger, Shards};
@@ -170,6 +171,24 @@ impl Registry {
     /// The room of this id.
     pub fn get(&self, id: &RoomId) -> Option<Arc<RoomHandle>> {
         self.rooms.get(id).map(|room| room.clone())
+    }
+
+    /// Raises an event in a room from the server side.
+    ///
+    /// # Errors
+    /// `unknown_type` when its kind has no such event, `queue_full`, `room_closed`.
+    pub fn raise(&self, room: &RoomHandle, event: &str, payload: Bytes) -> Result<(), Failure> {
+        if !room.kind().has_event(event) {
+            let failure = Failure::from(ErrorCode::UnknownType).because("the room has no such event");
+            return Err(failure.with("event", event));
+        }
+        room.push(Arrival::Event { name: event.into(), payload }).map_err(|error| match error {
+            PushError::Full => {
+                self.metrics.queue_full.inc();
+                ErrorCode::QueueFull.into()
+            }
+            PushError::Closed => ErrorCode::RoomClosed.into(),
+        })
     }
 
     /// Rooms of which `wanted` is true.

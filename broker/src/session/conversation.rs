@@ -213,6 +213,10 @@ impl Conversation {
                 let unknown = || Failure::from(ErrorCode::UnknownRoom).with("room", wanted);
                 let id = RoomId::parse(wanted).map_err(|_| unknown())?;
                 let room = self.registry.get(&id).ok_or_else(unknown)?;
+                if self.rooms.contains_key(&room.no()) {
+                    // Said before a seat is asked for, which a full room would not have.
+                    return Err(Failure::from(ErrorCode::AlreadyJoined).with("room", wanted));
+                }
                 self.registry.seat(&room, join.role)
             }
         }

@@ -1,0 +1,196 @@
+//! The `parlor` program as an operator meets it: flags, a configuration file, one line when it cannot start, a gentle end.
+
+use std::io::{BufRead, BufReader, Read};
+use std::net::{SocketAddr, TcpListener};
+use std::path::PathBuf;
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use futures_util::{SinkExt, StreamExt};
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+
+/// A program that is ended with the test.
+struct Running {
+    child: Child,
+    addr: SocketAddr,
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn parlor(args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_parlor"));
+    command.args(args).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    for name in ["PARLOR_PORT", "PARLOR_HOST", "PARLOR_CONFIG", "PARLOR_SERVER_KEY", "PARLOR_SHARDS", "RUST_LOG"] {
+        command.env_remove(name);
+    }
+    command
+}
+
+fn start(args: &[&str]) -> Running {
+    let mut child = parlor(args).spawn().unwrap();
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    let addr = line.trim().strip_prefix("listening on ").and_then(|addr| addr.parse().ok());
+    let Some(addr) = addr else {
+        let mut said = String::new();
+        child.kill().unwrap();
+        child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+        panic!("{line:?} {said}");
+    };
+    Running { child, addr }
+}
+
+/// A configuration file that is gone with the test.
+struct File(PathBuf);
+
+impl File {
+    fn new(name: &str, text: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("parlor-{}-{name}.toml", std::process::id()));
+        std::fs::write(&path, text).unwrap();
+        Self(path)
+    }
+
+    fn path(&self) -> &str {
+        self.0.to_str().unwrap()
+    }
+}
+
+impl Drop for File {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+/// The one line that a program says which cannot start.
+fn complaint(output: &Output) -> String {
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(output.stdout.is_empty());
+    assert_eq!(said.lines().count(), 1, "one line: {said}");
+    said.trim().to_owned()
+}
+
+#[test]
+fn a_port_that_is_taken_is_named() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port();
+    let said = complaint(&parlor(&["--port", &port.to_string()]).output().unwrap());
+    assert!(said.starts_with(&format!("parlor: cannot listen on 127.0.0.1:{port}: ")), "{said}");
+}
+
+#[test]
+fn a_configuration_that_cannot_be_used_is_named_with_its_line() {
+    let said = complaint(&parlor(&["--config", "/nowhere/parlor.toml"]).output().unwrap());
+    assert!(said.starts_with("parlor: cannot read config /nowhere/parlor.toml: "), "{said}");
+    let cases = [
+        ("key", "shards = 1\n\nlisen = \"127.0.0.1:0\"\n", "line 3: unknown field `lisen`"),
+        ("limit", "[limits]\nrooms = 5\nrooms_per_sesion = 1\n", "line 3: unknown field `rooms_per_sesion`"),
+        ("value", "listen = \"here\"\n", "line 1: "),
+        ("negative", "[limits]\n\nrooms = -5\n", "line 3: "),
+        ("syntax", "shards = 1\nshards 2\n", "line 2: "),
+    ];
+    for (name, text, expected) in cases {
+        let file = File::new(name, text);
+        let said = complaint(&parlor(&["--config", file.path()]).output().unwrap());
+        assert!(said.starts_with(&format!("parlor: config {}: {expected}", file.path())), "{said}");
+    }
+}
+
+#[test]
+fn two_kinds_of_one_name_are_refused() {
+    let file = File::new("twice", "[[relay]]\nkind = \"room\"\n[[relay]]\nkind = \"room\"\n");
+    let said = complaint(&parlor(&["--port", "0", "--config", file.path()]).output().unwrap());
+    assert_eq!(said, "parlor: two room kinds are called `room`");
+}
+
+#[test]
+fn help_and_version_are_told() {
+    let help = parlor(&["--help"]).output().unwrap();
+    let text = String::from_utf8_lossy(&help.stdout);
+    assert!(help.status.success());
+    for flag in ["--port", "--host", "--config", "--server-key", "--shards", "PARLOR_PORT"] {
+        assert!(text.contains(flag), "{flag} in {text}");
+    }
+    let version = parlor(&["--version"]).output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&version.stdout).trim(), concat!("parlor ", env!("CARGO_PKG_VERSION")));
+    let wrong = parlor(&["--prot", "1"]).output().unwrap();
+    assert_eq!(wrong.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&wrong.stderr).contains("--prot"));
+}
+
+#[tokio::test]
+async fn sigterm_tells_the_members_and_ends_within_ten_seconds() {
+    let mut parlor = start(&["--port", "0"]);
+    let mut member = join(parlor.addr, "relay").await;
+    let began = Instant::now();
+    let killed = Command::new("kill").args(["-TERM", &parlor.child.id().to_string()]).status().unwrap();
+    assert!(killed.success());
+    let closed = hear(&mut member).await;
+    assert!(closed.starts_with("[39,") && closed.contains("\"shutting_down\""), "{closed}");
+    let Some(Ok(Message::Close(Some(goodbye)))) = member.next().await else { panic!() };
+    assert_eq!((u16::from(goodbye.code), goodbye.reason.as_str()), (4000, "shutting_down"));
+    drop(member);
+    let status = tokio::task::spawn_blocking(move || parlor.child.wait()).await.unwrap().unwrap();
+    assert_eq!(status.code(), Some(0));
+    assert!(began.elapsed() < Duration::from_secs(10));
+}
+
+#[tokio::test]
+async fn relay_kinds_and_limits_come_from_the_file_and_flags_win() {
+    let text = "listen = \"127.0.0.1:1\"\nshards = 1\n[limits]\nmax_frame_bytes = 2_000\n\
+        [[relay]]\nkind = \"chat\"\nmax_players = 1\n[[relay]]\nkind = \"board\"\n";
+    let file = File::new("relays", text);
+    let parlor = start(&["--port", "0", "--config", file.path()]);
+    let mut one = connect(parlor.addr).await;
+    assert!(hear(&mut one).await.contains("\"max_frame\":2000"));
+    let first = join(parlor.addr, "chat").await;
+    say(&mut one, r#"[2, 1, {"mode": "find_or_create", "kind": "chat"}, null]"#).await;
+    let joined = hear(&mut one).await;
+    assert!(joined.contains("\"player\":1"), "a seat of its own: {joined}");
+    for (kind, answer) in [("board", "[34,"), ("relay", "[40,")] {
+        say(&mut one, &format!(r#"[2, 2, {{"mode": "create", "kind": "{kind}"}}, null]"#)).await;
+        let heard = hear(&mut one).await;
+        let heard = if heard.starts_with("[36,") { hear(&mut one).await } else { heard };
+        assert!(heard.starts_with(answer), "{kind}: {heard}");
+    }
+    drop(first);
+}
+
+type Socket = tokio_tungstenite::WebSocketStream<tokio::net::TcpStream>;
+
+/// A JSON session whose welcome has not been read.
+async fn connect(addr: SocketAddr) -> Socket {
+    let mut request = format!("ws://{addr}/ws").into_client_request().unwrap();
+    request.headers_mut().insert("sec-websocket-protocol", "parlor.v1.json".parse().unwrap());
+    let stream = tokio::net::TcpStream::connect(addr).await.unwrap();
+    let (mut socket, _) = tokio_tungstenite::client_async(request, stream).await.unwrap();
+    say(&mut socket, r#"[1, {"client": "program"}]"#).await;
+    socket
+}
+
+async fn join(addr: SocketAddr, kind: &str) -> Socket {
+    let mut socket = connect(addr).await;
+    assert!(hear(&mut socket).await.starts_with("[33,"));
+    say(&mut socket, &format!(r#"[2, 1, {{"mode": "find_or_create", "kind": "{kind}"}}, null]"#)).await;
+    let joined = hear(&mut socket).await;
+    assert!(joined.starts_with("[34,1,"), "{joined}");
+    socket
+}
+
+async fn say(socket: &mut Socket, frame: &str) {
+    socket.send(Message::text(frame)).await.unwrap();
+}
+
+async fn hear(socket: &mut Socket) -> String {
+    let heard = tokio::time::timeout(Duration::from_secs(20), socket.next()).await;
+    match heard.expect("an answer in time") {
+        Some(Ok(Message::Text(text))) => text.to_string(),
+        other => panic!("{other:?}"),
+    }
+}
