@@ -1,5 +1,7 @@
 //! The configuration: what a file may say, what it may not, and what wins.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
+
 use std::path::PathBuf;
 
 use clap::Parser;
