@@ -58,6 +58,8 @@ pub use kind::Kind;
 pub use message::{Message, Refusal};
 #[cfg(feature = "embedded")]
 pub use parlor_broker as broker;
+#[cfg(feature = "embedded")]
+pub use parlor_broker::broker::Connector;
 /// Gives a type its name on the wire: its own in snake case, or that in `#[message("name")]`.
 pub use parlor_macros::Message;
 /// Makes each variant of an enum, or a structure, a reason for saying no.

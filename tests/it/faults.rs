@@ -7,7 +7,7 @@ use parlor::prelude::*;
 use parlor_client::{ErrorCode, Parlor, Room as Membership, RoomEvent};
 use parlor_tests::panics::hush;
 use parlor_tests::wait::{soon, until};
-use parlor_tests::{config, connect};
+use parlor_tests::{config, connect, event};
 
 /// Every hook panics when it is told to.
 #[derive(Default, Serialize, Deserialize)]
@@ -258,7 +258,7 @@ async fn panics_of_hooks_that_answer_nobody_are_counted_and_survived() {
     }
     pair.arm(Trap::Event).await;
     let room = pair.broker.registry().get(pair.own[0].id()).unwrap();
-    room.event("fuse", bytes::Bytes::from_static(&[0x80])).unwrap();
+    room.push(event("fuse")).unwrap();
     pair.survive(4).await;
     pair.arm(Trap::Leave).await;
     let mut third = connect(&pair.broker).await.join_by_id(pair.own[0].id(), &()).await.unwrap();

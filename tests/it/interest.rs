@@ -5,7 +5,7 @@ use parlor::prelude::*;
 use parlor_client::{Codec, Options, Parlor, Place, RoomEvent};
 use parlor_tests::seed::{fork, seeded};
 use parlor_tests::wait::soon;
-use parlor_tests::{config, connect_with};
+use parlor_tests::{config, connect_with, event};
 use rand_chacha::ChaCha8Rng;
 use tokio::task::JoinSet;
 
@@ -103,7 +103,7 @@ async fn each_sees_exactly_the_topics_that_it_follows() {
     while let Some(room) = walkers.join_next().await {
         rooms.push(room.unwrap());
     }
-    room.event("the_end", bytes::Bytes::from_static(&[0x80])).unwrap();
+    room.push(event("the_end")).unwrap();
     for room in &mut rooms {
         let (seen, should_see) = read(room).await;
         assert!(seen.is_sorted_by(|(a, _), (b, _)| a < b), "places rise");

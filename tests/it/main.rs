@@ -4,6 +4,7 @@
 
 mod accounts;
 mod churn;
+mod codecs;
 mod documentation;
 mod errors;
 mod faults;

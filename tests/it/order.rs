@@ -8,7 +8,7 @@ use parlor::prelude::*;
 use parlor_client::{Codec, Options, Parlor, Place, Room as Membership, RoomEvent};
 use parlor_tests::seed::{fork, seeded};
 use parlor_tests::wait::soon;
-use parlor_tests::{config, connect_with};
+use parlor_tests::{config, connect_with, event};
 use rand_chacha::ChaCha8Rng;
 use tokio::sync::{Mutex, Semaphore};
 use tokio::task::JoinSet;
@@ -123,7 +123,7 @@ async fn one_history_each(load: Load) {
         tasks.spawn(async move {
             let all = u32::try_from(load.members).unwrap();
             soon("all have sent", room.left.acquire_many(all)).await.unwrap().forget();
-            room.room.event("the_end", bytes::Bytes::from_static(&[0x80])).unwrap();
+            room.room.push(event("the_end")).unwrap();
         });
     }
     while let Some(ended) = tasks.join_next().await {

@@ -90,3 +90,9 @@ pub async fn connect_with(broker: &Broker, options: Options) -> Parlor {
     let url = format!("ws://{}", broker.addr());
     Parlor::connect(&url, options).await.expect("a broker of our own takes us")
 }
+
+/// An event without fields, as the server side raises it.
+pub fn event(name: &str) -> parlor::broker::room::Arrival {
+    const EMPTY_MAP: &[u8] = &[0x80];
+    parlor::broker::room::Arrival::Event { name: name.into(), payload: bytes::Bytes::from_static(EMPTY_MAP) }
+}

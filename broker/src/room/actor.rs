@@ -52,6 +52,10 @@ impl Drop for Removed<'_> {
     fn drop(&mut self) {
         let mut rest = VecDeque::new();
         self.room.queue().close(&mut rest);
+        // Whoever waits for the opening finds the room as its handler has listed it.
+        if !self.state.ended() {
+            self.release();
+        }
         self.room.set_opened(Err(ErrorCode::RoomClosed.into()));
         self.registry.remove(self.room);
     }

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use parlor::Connector;
 use parlor::PlayerId;
-use parlor::broker::broker::Connector;
 use parlor_client::{ClientError, Options, Parlor, Room, RoomEvent};
 use rand::RngExt;
 
