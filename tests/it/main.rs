@@ -13,6 +13,7 @@ mod interest;
 mod lobby;
 mod moves;
 mod order;
+mod program;
 mod raw;
 mod rooms;
 mod senders;
