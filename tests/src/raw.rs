@@ -89,8 +89,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Raw<S> {
 
     /// Reads the next frame.
     pub async fn hear(&mut self) -> Heard {
+        // The broker's pings do not count: they come as long as the connection lives.
+        soon("a frame", self.next_heard()).await
+    }
+
+    async fn next_heard(&mut self) -> Heard {
         loop {
-            let bytes = match soon("a frame", self.ws.next()).await {
+            let bytes = match self.ws.next().await {
                 Some(Ok(Message::Binary(bytes))) => bytes,
                 Some(Ok(Message::Text(text))) => text.into(),
                 Some(Ok(Message::Close(frame))) => return Heard::Closed(frame.map(|frame| frame.code.into())),
