@@ -52,10 +52,6 @@ impl Drop for Removed<'_> {
     fn drop(&mut self) {
         let mut rest = VecDeque::new();
         self.room.queue().close(&mut rest);
-        // Whoever waits for the opening finds the room as its handler has listed it.
-        if !self.state.ended() {
-            self.release();
-        }
         self.room.set_opened(Err(ErrorCode::RoomClosed.into()));
         self.registry.remove(self.room);
     }
@@ -100,6 +96,10 @@ impl RoomActor {
         span.in_scope(|| debug!(epoch = self.claim.epoch, "room opens"));
         let input = self.state.open(seed, options);
         self.handle(input).await;
+        // Whoever waits for the opening finds the room as its handler has listed it.
+        if !self.state.ended() {
+            self.release();
+        }
         self.room.set_opened(self.state.refuses().filter(|_| self.state.ended()).map_or(Ok(()), Err));
         let mut sleep = pin!(sleep_until(self.started));
         while !self.state.ended() {
