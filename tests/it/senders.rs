@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use parlor::prelude::*;
-use parlor_client::{Codec, ErrorCode, Options, Parlor, RoomEvent};
+use parlor_client::{Codec, ErrorCode, Options, Room as Membership, RoomEvent};
 use parlor_tests::seed::{fork, seeded};
 use parlor_tests::wait::soon;
 use parlor_tests::{config, connect_with};
@@ -63,11 +63,16 @@ async fn accepted_messages_keep_their_order_and_refused_ones_are_named() {
     let mut config = config();
     config.shards = 2;
     let broker = parlor::App::new().room::<Clerk>().start(&config).await.unwrap();
-    let mut senders = JoinSet::new();
+    let mut members = Vec::new();
     for number in 0..SENDERS {
         let codec = if number % 2 == 0 { Codec::Json } else { Codec::MsgPack };
         let client = connect_with(&broker, Options::new().codec(codec)).await;
-        senders.spawn(hand_in(client, fork(&mut rng)));
+        members.push(client.join_or_create("clerk", &()).await.unwrap());
+    }
+    // All are in before the first sends: a full queue refuses joins too.
+    let mut senders = JoinSet::new();
+    for room in members {
+        senders.spawn(hand_in(room, fork(&mut rng)));
     }
     let (mut handled, mut no_room) = (0, 0);
     while let Some(fate) = senders.join_next().await {
@@ -84,8 +89,7 @@ async fn accepted_messages_keep_their_order_and_refused_ones_are_named() {
     broker.shutdown().await;
 }
 
-async fn hand_in(client: Parlor, mut rng: ChaCha8Rng) -> Fate {
-    let mut room = client.join_or_create("clerk", &()).await.unwrap();
+async fn hand_in(mut room: Membership, mut rng: ChaCha8Rng) -> Fate {
     let (mut fate, mut sent) = (Fate::default(), 0);
     while sent < MESSAGES {
         for _ in 0..rng.random_range(1..40) {
