@@ -132,6 +132,24 @@ async fn frames_over_the_limit_are_answered_and_far_beyond_it_end_the_connection
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_goodbye_reaches_even_who_has_much_to_read_and_more_to_say() {
+    const ANSWERS: u64 = 1_000;
+    let town = Town::new(&config()).await;
+    let mut large = Raw::narrow(&town.broker, 4 << 10).await.hello().await;
+    for _ in 0..ANSWERS {
+        large.say(&ClientFrame::Ping { time: 1.0 }).await;
+    }
+    // Far beyond the limit, and never read by the broker: a socket that is closed over it would be reset.
+    let payload = "x".repeat(200_000);
+    let joined = parlor_client::RoomNo(0);
+    large.say(&send(joined, "count", &payload)).await;
+    let (frames, code) = large.hear_out().await;
+    assert_eq!(code, Some(CloseCode::FrameTooLarge.number()), "after {} frames", frames.len());
+    assert_eq!(frames.len() as u64, ANSWERS + 1);
+    town.broker.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn garbage_is_answered_a_few_times_and_then_ends_the_connection() {
     let mut config = config();
     config.limits.bad_frames = 5;

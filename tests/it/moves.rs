@@ -2,10 +2,15 @@
 
 use std::collections::HashSet;
 
+use futures_util::SinkExt;
 use parlor::broker::Broker;
 use parlor::broker::room::CreateRoom;
 use parlor::prelude::*;
 use parlor_client::{Codec, JoinRequest, Options, Parlor, Role, Room as Membership, RoomEvent};
+use parlor_protocol::ClientFrame;
+use parlor_protocol::codec::NIL;
+use parlor_protocol::frame::{Join, JoinMode};
+use parlor_tests::raw::{Heard, Raw};
 use parlor_tests::seed::seeded;
 use parlor_tests::wait::soon;
 use parlor_tests::{config, connect, connect_with};
@@ -74,6 +79,38 @@ async fn a_session_moves_between_shards_while_it_sends_and_loses_nothing() {
     }
     let expected = Codec::ALL.len() * MOVES * usize::try_from(BURST + 1).unwrap();
     assert_eq!(broker.metrics().messages_handled.get(), expected as u64);
+    broker.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_read_before_a_move_is_not_forgotten() {
+    // More than one turn reads, and so little that it is all read from the socket at once.
+    const PINGS: usize = 180;
+    let broker = broker(2).await;
+    let rooms: Vec<_> = (0..2).map(|_| broker.registry().create("relay", CreateRoom::default()).unwrap()).collect();
+    let mut raw = Raw::connect(&broker).await.hello().await;
+    raw.join(JoinMode::Id, rooms[0].id().as_str()).await;
+    for turn in 1..=10 {
+        let (from, to) = (&rooms[(turn + 1) % 2], &rooms[turn % 2]);
+        raw.feed(&ClientFrame::Leave { room: from.no() }).await;
+        let join = Join {
+            mode: JoinMode::Id,
+            kind: None,
+            room: Some(to.id().to_string()),
+            role: Role::Player,
+            private: false,
+        };
+        raw.feed(&ClientFrame::Join { id: turn as u64, join, options: NIL }).await;
+        for _ in 0..PINGS {
+            raw.feed(&ClientFrame::Ping { time: 0.0 }).await;
+        }
+        soon("a flush", raw.ws.flush()).await.unwrap();
+        // `closed`, `joined`, and all pongs; in one order or another.
+        for _ in 0..PINGS + 2 {
+            let heard = raw.hear().await;
+            assert!(matches!(heard, Heard::Frame(_)), "{heard:?}");
+        }
+    }
     broker.shutdown().await;
 }
 

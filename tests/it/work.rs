@@ -98,18 +98,19 @@ impl Office {
         }
     }
 
-    /// Rings once for each delay, and answers with the last.
+    /// Rings once for each delay, and answers with the last. All are overdue when the room comes to look at them.
     #[msg::route("ring")]
     fn ring(&mut self, ctx: &mut Ctx, _: PlayerId, delays: Vec<u64>) {
         let reply = Some(ctx.defer_reply());
         let last = delays.iter().copied().max().unwrap_or_default();
-        for delay in delays {
-            let bell = Bell { number: delay, reply: reply.filter(|_| delay == last) };
-            ctx.after(Duration::from_millis(delay), bell);
+        for (nth, delay) in (1..).zip(&delays) {
+            let bell = Bell { number: nth, reply: reply.filter(|_| *delay == last) };
+            ctx.after(Duration::from_millis(*delay), bell);
         }
         // One that never rings.
         let never = ctx.after(Duration::from_millis(1), Bell { number: 0, reply: None });
         ctx.cancel(never);
+        std::thread::sleep(Duration::from_millis(last + 5));
     }
 
     #[msg::event("bell")]
@@ -212,8 +213,8 @@ async fn a_result_for_a_room_that_has_closed_is_nobodys() {
 async fn timers_ring_in_the_order_in_which_they_are_due() {
     let (broker, _) = office().await;
     let room = connect(&broker).await.create("office", &()).await.unwrap();
-    let delays = [60, 20, 120, 40, 20, 5];
+    let delays = [60, 20, 70, 40, 20, 5];
     let fired: Vec<u64> = room.request("ring", &delays).await.unwrap();
-    assert_eq!(fired, [5, 20, 20, 40, 60, 120]);
+    assert_eq!(fired, [6, 2, 5, 4, 1, 3], "by time, and those of one time as they were set");
     broker.shutdown().await;
 }
