@@ -95,6 +95,8 @@ pub struct Limits {
     pub rooms: usize,
     /// Rooms that one session may be in.
     pub rooms_per_session: usize,
+    /// Rooms that one session may have made and that still live, whether it is in them or not.
+    pub rooms_made_per_session: usize,
     /// Members beyond which a room no longer draws connections to its own thread.
     pub gather_members: u32,
     /// Time for rooms to end themselves when the broker shuts down.
@@ -116,6 +118,7 @@ impl Default for Limits {
             connections: 10_000,
             rooms: 100_000,
             rooms_per_session: 16,
+            rooms_made_per_session: 64,
             gather_members: 128, // one thread should not have to write a large crowd alone
             drain_ms: 8_000,     // leaves two of the ten seconds in which the process must be gone
         }

@@ -121,6 +121,16 @@ impl Outbox {
         Poll::Pending
     }
 
+    /// Whether so much of the views that it was sent is unread that another one would be too much.
+    pub(crate) fn owes_views(&self) -> bool {
+        self.inner.lock().allowance > self.max_bytes
+    }
+
+    /// Whether the session is to end.
+    pub(crate) fn closing(&self) -> Option<CloseCode> {
+        self.inner.lock().closing
+    }
+
     /// Counts bytes that the writer adds by itself, such as control frames.
     pub(crate) fn lend(&self, bytes: usize) {
         self.inner.lock().bytes += bytes;
@@ -130,9 +140,8 @@ impl Outbox {
     pub fn written(&self, bytes: usize) {
         let mut inner = self.inner.lock();
         inner.bytes = inner.bytes.saturating_sub(bytes);
-        if inner.bytes == 0 {
-            inner.allowance = 0;
-        }
+        // What of the views is left is at most what is left of everything.
+        inner.allowance = inner.allowance.min(inner.bytes);
     }
 
     /// Frames and bytes that wait, the writer's included in the bytes.

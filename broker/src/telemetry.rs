@@ -38,6 +38,13 @@ pub struct Metrics {
     closes: Family<CloseLabel, Counter>,
 }
 
+/// Adds to a counter. All threads share it, so that adding nothing is not free.
+pub(crate) fn count(counter: &Counter, by: u64) {
+    if by > 0 {
+        counter.inc_by(by);
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct ErrorLabel {
     code: &'static str,

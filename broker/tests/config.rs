@@ -60,6 +60,7 @@ fn every_key_can_be_set() {
         connections: 10,
         rooms: 11,
         rooms_per_session: 12,
+        rooms_made_per_session: 15,
         gather_members: 13,
         drain_ms: 14,
     };

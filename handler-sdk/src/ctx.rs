@@ -139,14 +139,14 @@ impl Ctx {
         self.push(Output::SetTopics { player, topics }, 0);
     }
 
-    /// Raises an event after `delay` (whole milliseconds; the room's time). The event's type must be one of the room's own.
+    /// Raises an event after `delay` (rounded up to whole milliseconds, at least one; the room's time). The event's type must be one of the room's own.
     pub fn after<M: Message>(&mut self, delay: Duration, event: M) -> TimerId {
         let id = TimerId(self.place());
         if !self.rules.events.contains(&M::TYPE) {
             self.fail(format!("`{}` is not an event of this room: add #[msg::event(\"{0}\")]", M::TYPE));
         }
         let payload = self.encode(&event);
-        let delay_ms = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX);
+        let delay_ms = u64::try_from(delay.as_micros().div_ceil(1000)).unwrap_or(u64::MAX).max(1);
         let size = payload.len() as u64;
         self.push(Output::After { delay_ms, event: M::TYPE.into(), payload }, size);
         id
@@ -283,7 +283,9 @@ impl Ctx {
     }
 
     fn push(&mut self, output: Output, size: u64) {
-        self.bytes = self.bytes.saturating_add(size);
+        // What an output costs besides its payload.
+        const OVERHEAD: u64 = 32;
+        self.bytes = self.bytes.saturating_add(size).saturating_add(OVERHEAD);
         if size > self.rules.max_output {
             self.fail(format!("an output of {size} bytes is over the limit of {}", self.rules.max_output));
         } else if self.bytes > self.rules.max_outputs {

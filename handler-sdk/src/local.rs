@@ -54,7 +54,8 @@ impl Host for LocalHost {
             return;
         };
         let running = work.call(self.with.env.for_work(&done.key()), Payload(arguments));
-        // A panic drops `done`, which tells the room that the work was lost.
+        // It goes on when its room ends: what a room saves at its end must be saved. A panic drops `done`, which tells the room
+        // that the work was lost.
         self.with.runtime.spawn(async move { done.finish(running.await) });
     }
 }

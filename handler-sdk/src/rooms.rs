@@ -1,6 +1,6 @@
 //! Rooms as the rest of the game's server sees them: its own routes, and work functions that speak to another room.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, Weak};
 
 use parlor_broker::room::{CreateRoom, Registry, RoomHandle, RoomInfo};
 use parlor_protocol::codec::to_payload;
@@ -13,7 +13,7 @@ use crate::{Failure, Message, Result};
 /// Opens, lists and closes rooms, and raises events in them, without a detour over REST. Comes from [`App::rooms`](crate::App::rooms);
 /// work functions find it in their [`Env`](crate::Env). Usable once the app has started.
 #[derive(Clone, Debug, Default)]
-pub struct Rooms(Arc<OnceLock<Arc<Registry>>>);
+pub struct Rooms(Arc<OnceLock<Weak<Registry>>>);
 
 impl Rooms {
     /// Opens a room and waits for its `open` handler.
@@ -62,11 +62,13 @@ impl Rooms {
 
     pub(crate) fn attach(&self, registry: &Arc<Registry>) {
         // An app starts once.
-        let _ = self.0.set(registry.clone());
+        let _ = self.0.set(Arc::downgrade(registry));
     }
 
-    fn registry(&self) -> Result<&Arc<Registry>> {
-        self.0.get().ok_or_else(|| Failure::from(ErrorCode::Internal).because("the app has not started yet"))
+    /// Held weakly: the rooms' own work functions have this, and must not keep the broker alive.
+    fn registry(&self) -> Result<Arc<Registry>> {
+        let not_yet = || Failure::from(ErrorCode::Internal).because("the app has not started yet");
+        self.0.get().ok_or_else(not_yet)?.upgrade().ok_or_else(|| ErrorCode::ShuttingDown.into())
     }
 
     fn room(&self, id: &RoomId) -> Result<Arc<RoomHandle>> {

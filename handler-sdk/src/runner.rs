@@ -11,7 +11,7 @@ use parlor_protocol::room::{Cause, Fault, Input, Outcome};
 use serde::{Deserialize, Serialize};
 
 use crate::ctx::{Ctx, Rules};
-use crate::{Failure, Payload, Player, PlayerId, Result, Room, RoomId};
+use crate::{Failure, Leave, Payload, Player, PlayerId, Result, Room, RoomId};
 
 /// A room that runs, whatever its kind.
 pub trait Runner: Send {
@@ -29,7 +29,11 @@ pub trait Runner: Send {
 pub(crate) fn runner<R: Room>() -> Box<dyn Runner> {
     // The real name and seed come with the first input.
     let nameless = RoomId::parse("unopened").expect("a valid id");
-    Box::new(Running { room: R::default(), ctx: Ctx::new(nameless, 0, Rules::new(&R::policy(), R::EVENTS)) })
+    Box::new(Running {
+        room: R::default(),
+        ctx: Ctx::new(nameless, 0, Rules::new(&R::policy(), R::EVENTS)),
+        let_in: false,
+    })
 }
 
 /// A runner that goes on from a snapshot.
@@ -39,12 +43,14 @@ pub(crate) fn restore<R: Room>(snapshot: &[u8]) -> Result<Box<dyn Runner>> {
     let mut ctx = Ctx::new(saved.id, saved.seed, Rules::new(&R::policy(), R::EVENTS));
     ctx.tick = saved.tick;
     ctx.players = saved.players;
-    Ok(Box::new(Running { room: saved.room, ctx }))
+    Ok(Box::new(Running { room: saved.room, ctx, let_in: false }))
 }
 
 struct Running<R> {
     room: R,
     ctx: Ctx,
+    /// Whether the handler has agreed to the join that is being handled.
+    let_in: bool,
 }
 
 /// A snapshot as it is read.
@@ -71,6 +77,7 @@ struct Saving<'a, R> {
 impl<R: Room> Runner for Running<R> {
     fn handle(&mut self, input: &Input) -> Outcome {
         self.ctx.begin(input.seq, input.now_ms);
+        self.let_in = false;
         // The state may be half changed after a panic: that is what the room's `on_panic` policy is about.
         match catch_unwind(AssertUnwindSafe(|| self.dispatch(&input.cause))) {
             Ok(Ok(view)) => match self.ctx.end() {
@@ -91,7 +98,7 @@ impl<R: Room> Runner for Running<R> {
 
 impl<R: Room> Running<R> {
     fn dispatch(&mut self, cause: &Cause) -> Result<Option<Bytes>> {
-        let Self { room, ctx } = self;
+        let Self { room, ctx, let_in } = self;
         match cause {
             Cause::Open { room: id, seed, options } => {
                 (ctx.room, ctx.seed) = (id.clone(), *seed);
@@ -100,6 +107,7 @@ impl<R: Room> Running<R> {
             Cause::Join { player, options } => {
                 ctx.players.insert(player.id, player.clone());
                 room.on_join(ctx, player, &Payload(options.clone()))?;
+                *let_in = true;
                 let view = room.on_view(player)?.unwrap_or(NIL);
                 ctx.rules.check_view(&view)?;
                 return Ok(Some(view));
@@ -128,10 +136,18 @@ impl<R: Room> Running<R> {
         Ok(None)
     }
 
-    /// A join that did not work leaves no member.
+    /// A join that did not work leaves no member. If it failed after the handler had said yes, for a view that is too large for
+    /// instance, the handler hears that the player is gone; what it wants to tell the others about somebody whom they never saw is
+    /// discarded with the rest.
     fn undo(&mut self, cause: &Cause, fault: Fault) -> Outcome {
         if let Cause::Join { player, .. } = cause {
             self.ctx.players.remove(&player.id);
+            if self.let_in {
+                let Self { room, ctx, .. } = self;
+                // A second failure changes nothing: the join has failed already.
+                let _ = catch_unwind(AssertUnwindSafe(|| room.on_leave(ctx, player, Leave::Disconnected)));
+                let _ = self.ctx.end();
+            }
         }
         Outcome::failed(fault)
     }

@@ -194,6 +194,58 @@ fn work_is_done_by_the_test_or_for_real() {
     assert_eq!(room.deferred::<String>(ann), None);
 }
 
+#[derive(Default, Serialize, Deserialize)]
+struct Restless {
+    players: BTreeSet<PlayerId>,
+    rings: u32,
+}
+
+#[derive(Serialize, Message)]
+struct Ring {}
+
+#[room(kind = "restless", max_view_bytes = 40)]
+impl Restless {
+    #[msg::join]
+    fn joined(&mut self, ctx: &mut Ctx, player: &Player) {
+        self.players.insert(player.id);
+        ctx.after(Duration::ZERO, Ring {});
+    }
+
+    #[msg::leave]
+    fn left(&mut self, _ctx: &mut Ctx, player: &Player) {
+        self.players.remove(&player.id);
+    }
+
+    #[msg::event]
+    fn ring(&mut self, ctx: &mut Ctx) {
+        self.rings += 1;
+        ctx.after(Duration::from_micros(1), Ring {});
+    }
+
+    #[msg::view]
+    fn view(&self, to: &Player) -> String {
+        "x".repeat(to.name.len())
+    }
+}
+
+#[test]
+fn a_timer_that_sets_itself_anew_cannot_hold_the_time_still() {
+    let mut room = TestRoom::<Restless>::open(&());
+    room.join("ann");
+    room.advance(Duration::from_millis(10));
+    assert_eq!(room.state().rings, 10, "once a millisecond");
+}
+
+#[test]
+fn a_join_that_fails_behind_the_handler_leaves_nobody_in_its_state() {
+    let mut room = TestRoom::<Restless>::open(&());
+    let failed = room.try_join(&"a".repeat(60), &()).unwrap_err();
+    assert_eq!(failed.code, "output_failed");
+    assert!(room.state().players.is_empty());
+    let ann = room.join("ann");
+    assert_eq!(room.state().players, BTreeSet::from([ann]));
+}
+
 /// A room that does something that a handler must not do.
 macro_rules! unsteady {
     ($name:ident, $field:ty, |$room:ident, $ctx:ident| $body:expr) => {

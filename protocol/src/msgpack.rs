@@ -38,7 +38,15 @@ pub fn value_len(bytes: &[u8]) -> Result<usize, Malformed> {
 /// # Errors
 /// As [`value_len`], and [`Malformed::Trailing`].
 pub fn check(bytes: &[u8]) -> Result<(), Malformed> {
-    whole(bytes, value_len(bytes)?)
+    check_within(bytes, MAX_DEPTH)
+}
+
+/// Checks that `bytes` is exactly one value of at most `depth` levels, which is no more than [`MAX_DEPTH`].
+///
+/// # Errors
+/// As [`check`].
+pub fn check_within(bytes: &[u8], depth: usize) -> Result<(), Malformed> {
+    whole(bytes, len_within(bytes, depth.min(MAX_DEPTH))?)
 }
 
 /// Checks that `bytes` is exactly one frame: a value whose elements may be as deep as [`value_len`] allows.

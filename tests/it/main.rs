@@ -7,6 +7,7 @@ mod churn;
 mod codecs;
 mod documentation;
 mod errors;
+mod fairness;
 mod faults;
 mod hostile;
 mod interest;

@@ -87,7 +87,7 @@ enum Denied {
     member_queue_len = 8,
     client_topics = ["news"],
     max_output_bytes = 1000,
-    max_outputs_bytes = 2500
+    max_outputs_bytes = 2700
 )]
 impl Stage {
     #[msg::open]
@@ -203,7 +203,7 @@ enum Seen {
 #[derive(Default, Serialize, Deserialize)]
 pub(crate) struct Brittle {}
 
-#[room(kind = "brittle", on_panic = "close", queue_len = 4, member_queue_len = 100, close_grace = "60s")]
+#[room(kind = "brittle", client_topics = ["news"], on_panic = "close", queue_len = 4, member_queue_len = 100, close_grace = "60s")]
 impl Brittle {
     #[msg::route("panic_at")]
     fn panic_at(&mut self, _ctx: &mut Ctx, _from: PlayerId, gate: At) {

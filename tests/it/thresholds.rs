@@ -131,7 +131,7 @@ async fn a_silent_peer_is_pinged_and_then_closed() {
     let mut dead = Raw::connect(&broker).await.hello().await;
     dead.join(JoinMode::Id, room.id().as_str()).await;
     until("its seat is free", || broker.metrics().members.get() == 1).await;
-    assert_eq!(broker.metrics().closes(Some(CloseCode::IdleTimeout)), 1);
+    until("it is closed", || broker.metrics().closes(Some(CloseCode::IdleTimeout)) == 1).await;
     let mut lifecycle = quiet.lifecycle();
     let ended = tokio::time::timeout(Duration::ZERO, lifecycle.recv()).await;
     assert!(ended.is_err(), "the quiet client was closed: {ended:?}");

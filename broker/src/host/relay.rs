@@ -10,6 +10,7 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use parlor_protocol::codec::{NIL, to_payload};
+use parlor_protocol::limits::MAX_DEPTH;
 use parlor_protocol::room::{Audience, Cause, Fault, Input, Outcome, Output, Player};
 use parlor_protocol::{ErrorCode, Failure, PlayerId, Policy, RoomId, msgpack};
 use serde::{Deserialize, Serialize};
@@ -92,10 +93,11 @@ impl Relay {
                 outcome.outputs.push(publish("left", encoded(&Went { player: *player })?));
             }
             Cause::Message { from, name, payload } => {
-                self.note_type(name)?;
+                self.check_type(name)?;
                 let relayed =
                     if &**name == "set" { self.set(from.player, payload)? } else { wrap(from.player, payload) };
                 check_depth(&relayed, 0)?;
+                self.types.insert(name.clone());
                 outcome.outputs.push(publish(name, relayed));
                 outcome.outputs.push(Output::Reply { to: *from, payload: NIL });
             }
@@ -105,7 +107,7 @@ impl Relay {
     }
 
     /// The type table grows with every new name, so there is an end to them.
-    fn note_type(&mut self, name: &Arc<str>) -> Result<(), Failure> {
+    fn check_type(&self, name: &Arc<str>) -> Result<(), Failure> {
         if self.types.contains(name) {
             return Ok(());
         }
@@ -113,7 +115,6 @@ impl Relay {
             let text = "the room's own types, and more than 256 of them, cannot be relayed";
             return Err(Failure::from(ErrorCode::UnknownType).because(text).with("type", &**name));
         }
-        self.types.insert(name.clone());
         Ok(())
     }
 
@@ -175,10 +176,9 @@ fn encoded(value: &impl Serialize) -> Result<Bytes, Failure> {
 }
 
 /// Wrapping adds levels of nesting, and what is too deep for a client's reader must not be sent to it.
-fn check_depth(payload: &[u8], more: u32) -> Result<(), Failure> {
-    let mut wrapped = vec![0x91; more as usize];
-    wrapped.extend_from_slice(payload);
-    msgpack::check(&wrapped).map_err(|error| Failure::from(ErrorCode::BadPayload).because(error.to_string()))
+fn check_depth(payload: &[u8], more: usize) -> Result<(), Failure> {
+    msgpack::check_within(payload, MAX_DEPTH - more)
+        .map_err(|error| Failure::from(ErrorCode::BadPayload).because(error.to_string()))
 }
 
 /// `{from, data}` around a payload that is not looked into.

@@ -12,7 +12,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use parlor_protocol::codec::{NIL, to_payload};
 use parlor_protocol::room::CloseWhy;
-use parlor_protocol::{ErrorCode, Failure, RoomId};
+use parlor_protocol::{ErrorCode, Failure, RoomId, msgpack};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -151,7 +151,9 @@ fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Failure> {
 }
 
 fn payload(value: &Value) -> Result<bytes::Bytes, Failure> {
-    if value.is_null() { Ok(NIL) } else { to_payload(value).map_err(|error| bad(error.to_string())) }
+    let payload = if value.is_null() { NIL } else { to_payload(value).map_err(|error| bad(error.to_string()))? };
+    msgpack::check(&payload).map_err(|error| bad(error.to_string()))?;
+    Ok(payload)
 }
 
 fn matches(room: &RoomInfo, name: &str, wanted: &str) -> bool {

@@ -15,12 +15,13 @@ use tokio::time::{Instant, Sleep, sleep_until};
 use tracing::{debug, error, info_span, warn};
 
 use super::handle::RoomHandle;
-use super::link::MemberLink;
+use super::link::{MemberLink, MemberSlot};
 use super::queue::{Arrival, JoinArrival};
 use super::registry::Registry;
 use super::state::{Link, Newcomer, RoomState, Shown, WorkStart};
 use crate::engine::Claim;
 use crate::host::{Host, WorkDone};
+use crate::telemetry::count;
 use crate::wire::SharedFrame;
 
 /// Inputs after which a batch goes out, so that under load nobody waits for the whole queue.
@@ -36,25 +37,31 @@ pub(crate) struct Opening {
 }
 
 /// Runs a room from its opening to its end, and leaves nothing behind, however it ends.
-pub(crate) async fn run(room: Arc<RoomHandle>, registry: Arc<Registry>, opening: Opening) {
-    let _removed = Removed { room: &room, registry: &registry };
-    let mut actor = RoomActor::new(room.clone(), registry.clone(), opening.claim);
+pub(crate) async fn run(listed: Listed, opening: Opening) {
+    let mut actor = RoomActor::new(listed.room.clone(), listed.registry.clone(), opening.claim);
     actor.run(opening.seed, opening.options).await;
 }
 
-/// Takes the room out of the directory and refuses what still waits, even if the actor is dropped half-way.
-struct Removed<'a> {
-    room: &'a Arc<RoomHandle>,
-    registry: &'a Arc<Registry>,
+/// A room in the directory. Dropping this takes it out and refuses what still waits, even if its actor never ran.
+pub(crate) struct Listed {
+    pub(crate) room: Arc<RoomHandle>,
+    pub(crate) registry: Arc<Registry>,
 }
 
-impl Drop for Removed<'_> {
+impl Drop for Listed {
     fn drop(&mut self) {
         let mut rest = VecDeque::new();
         self.room.queue().close(&mut rest);
         self.room.set_opened(Err(ErrorCode::RoomClosed.into()));
-        self.registry.remove(self.room);
+        self.registry.remove(&self.room);
     }
+}
+
+/// Whether there was anything to wait for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Waited {
+    Yes,
+    No,
 }
 
 struct RoomActor {
@@ -108,9 +115,8 @@ impl RoomActor {
                 break;
             }
             self.release();
-            if self.arrivals.is_empty() {
-                self.wait(sleep.as_mut()).await;
-            } else {
+            // A room that has always something to do must let the others of its thread have their turn.
+            if !self.arrivals.is_empty() || self.wait(sleep.as_mut()).await == Waited::No {
                 tokio::task::yield_now().await;
             }
             self.advance();
@@ -121,19 +127,22 @@ impl RoomActor {
     }
 
     /// Waits for an arrival or for the room's own next deadline, whichever comes first.
-    async fn wait(&mut self, mut sleep: Pin<&mut Sleep>) {
+    async fn wait(&mut self, mut sleep: Pin<&mut Sleep>) -> Waited {
         let deadline = self.state.next_due_us().map(|us| self.started + Duration::from_micros(us));
         if let Some(deadline) = deadline {
             sleep.as_mut().reset(deadline);
         }
         let (room, arrivals) = (&self.room, &mut self.arrivals);
+        let mut waited = Waited::No;
         poll_fn(|cx| {
-            if room.queue().poll_drain(cx, arrivals).is_ready() {
-                return Poll::Ready(());
+            let arrived = room.queue().poll_drain(cx, arrivals).is_ready();
+            if arrived || (deadline.is_some() && sleep.as_mut().poll(cx).is_ready()) {
+                return Poll::Ready(waited);
             }
-            if deadline.is_some() { sleep.as_mut().poll(cx) } else { Poll::Pending }
+            waited = Waited::Yes;
+            Poll::Pending
         })
-        .await;
+        .await
     }
 
     fn advance(&mut self) {
@@ -158,19 +167,20 @@ impl RoomActor {
 
     /// Those whom the handler sent away leave before the next input.
     async fn evict(&mut self) {
-        while self.state.next_due_us() == Some(0) {
-            let Some(input) = self.state.due() else { return };
+        while let Some(input) = self.state.next_leaving() {
             self.handle(input).await;
         }
     }
 
-    /// Timers, ticks and the end.
+    /// Timers, ticks and the end. What is left when the batch is full is due at once in the next.
     async fn own_business(&mut self) {
-        // Whoever has got a seat, in this very moment perhaps, finds the room open.
-        if self.state.deserted() && !self.room.try_seal() {
-            self.state.expect_company();
-        }
-        while let Some(input) = self.state.due() {
+        while self.batch.len() < 2 * BATCH {
+            // Whoever has got a seat, in this very moment perhaps, finds the room open.
+            if self.state.deserted() && !self.room.try_seal() {
+                self.state.expect_company();
+                self.registry.relist(&self.room);
+            }
+            let Some(input) = self.state.due() else { return };
             self.handle(input).await;
         }
     }
@@ -187,7 +197,10 @@ impl RoomActor {
                 self.state.join(Newcomer { id, account, name, role, options, link })
             }
             Arrival::Leave { slot, why } => self.state.leave(slot.player(), &why),
-            Arrival::Follow { slot, id, topic, follows } => self.state.follow(slot.player(), id, &topic, follows),
+            Arrival::Follow { slot, id, topic, follows } => {
+                slot.dequeued();
+                self.state.follow(slot.player(), id, &topic, follows)
+            }
             Arrival::Event { name, payload } => Some(self.state.event(name, payload)),
             Arrival::WorkDone { id, name, result } => self.state.work_done(id, name, result),
             Arrival::Close(why) => {
@@ -206,6 +219,12 @@ impl RoomActor {
         self.batch.push(input);
     }
 
+    fn relist(&mut self) {
+        if let Some(shown) = self.state.take_shown() {
+            self.registry.update(&self.room, shown.properties, shown.door);
+        }
+    }
+
     /// A handler that takes long delays every room of its thread; all that can be done here is to say so.
     fn check_overrun(&mut self) {
         let took = self.started.elapsed().saturating_sub(self.batch_began);
@@ -220,13 +239,11 @@ impl RoomActor {
     fn release(&mut self) {
         self.check_overrun();
         self.claim.log.append(&self.batch);
-        self.registry.metrics().inputs.inc_by(self.batch.len() as u64);
+        count(&self.registry.metrics().inputs, self.batch.len() as u64);
         self.batch.clear();
         // Whoever is told something finds it counted and listed.
         self.report();
-        if let Some(shown) = self.state.take_shown() {
-            self.registry.update(&self.room, shown.properties, shown.door);
-        }
+        self.relist();
         let metrics = self.registry.metrics();
         let mut deliveries = 0;
         for link in self.state.end_batch() {
@@ -235,7 +252,7 @@ impl RoomActor {
         for link in self.state.links() {
             deliveries += link.flush();
         }
-        metrics.deliveries.inc_by(deliveries);
+        count(&metrics.deliveries, deliveries);
         for work in self.works.drain(..) {
             let done = WorkDone::new(self.room.clone(), work.id, &work.name);
             self.host.run(&work.name, work.arguments, done);
@@ -245,11 +262,11 @@ impl RoomActor {
     /// Counts, and logs what no client is told.
     fn report(&mut self) {
         let (metrics, tally) = (self.registry.metrics(), self.state.take_tally());
-        metrics.outputs.inc_by(tally.outputs);
-        metrics.messages_handled.inc_by(tally.handled);
-        metrics.messages_orphaned.inc_by(tally.orphaned);
-        metrics.handler_faults.inc_by(tally.faults);
-        metrics.handler_panics.inc_by(tally.panics.len() as u64);
+        count(&metrics.outputs, tally.outputs);
+        count(&metrics.messages_handled, tally.handled);
+        count(&metrics.messages_orphaned, tally.orphaned);
+        count(&metrics.handler_faults, tally.faults);
+        count(&metrics.handler_panics, tally.panics.len() as u64);
         for code in tally.told {
             metrics.failure(&code);
         }
@@ -264,6 +281,8 @@ impl RoomActor {
 
     /// Answers everything that came too late.
     fn finish(&mut self) {
+        // Out of the lobby first: whoever finds the queue closed then finds another room.
+        self.relist();
         self.room.queue().close(&mut self.arrivals);
         let why = self.state.refuses().unwrap_or_else(|| ErrorCode::RoomClosed.into());
         let mut former = self.state.end_batch();
@@ -278,13 +297,22 @@ impl RoomActor {
             Arrival::Join(join) => self.state.turn_away(join.id, join.link, why.clone()),
             Arrival::Message { slot, no, request, .. } => {
                 self.registry.metrics().messages_room_closed.inc();
-                if let Some(link) = former.iter_mut().find(|link| link.is_end_of(&slot)) {
-                    self.registry.metrics().error(ErrorCode::RoomClosed);
-                    let error = Failure::from(ErrorCode::RoomClosed).about(self.room.no(), no);
-                    link.deliver(&SharedFrame::new(BrokerFrame::Error { id: request, error }));
-                }
+                let error = Failure::from(ErrorCode::RoomClosed).about(self.room.no(), no);
+                self.tell(&slot, former, BrokerFrame::Error { id: request, error });
             }
-            _ => {}
+            Arrival::Follow { slot, id, .. } => {
+                let error = Failure { room: Some(self.room.no()), ..ErrorCode::RoomClosed.into() };
+                self.tell(&slot, former, BrokerFrame::Error { id: Some(id), error });
+            }
+            // Nobody waits for an answer to these.
+            Arrival::Leave { .. } | Arrival::Event { .. } | Arrival::WorkDone { .. } | Arrival::Close(_) => {}
+        }
+    }
+
+    fn tell(&self, slot: &Arc<MemberSlot>, former: &mut [MemberLink], error: BrokerFrame) {
+        if let Some(link) = former.iter_mut().find(|link| link.is_end_of(slot)) {
+            self.registry.metrics().error(ErrorCode::RoomClosed);
+            link.deliver(&SharedFrame::new(error));
         }
     }
 }

@@ -196,11 +196,16 @@ impl RoomHandle {
         self.seats(role).0.fetch_sub(1, Ordering::AcqRel);
     }
 
-    /// Whether `find_or_create` may offer the room to a player.
-    pub(crate) fn joinable(&self) -> bool {
+    /// Whether `find_or_create` may offer the room.
+    pub(crate) fn joinable(&self, role: Role) -> bool {
         let listing = self.listing.lock();
-        let (taken, max) = self.seats(Role::Player);
+        let (taken, max) = self.seats(role);
         !listing.private && listing.door == Door::Open && taken.load(Ordering::Acquire) < max
+    }
+
+    /// Whether no seat will ever be given out again.
+    pub(crate) fn sealed(&self) -> bool {
+        self.players.load(Ordering::Acquire) == SEALED
     }
 
     fn seats(&self, role: Role) -> (&AtomicU32, u32) {

@@ -15,7 +15,7 @@ use rand::distr::{Alphanumeric, SampleString};
 use serde_json::Value;
 use tokio::sync::Notify;
 
-use super::actor::{self, Opening};
+use super::actor::{self, Listed, Opening};
 use super::handle::{Listing, RoomHandle, RoomInfo};
 use super::kind::Kind;
 use super::queue::{Arrival, PushError};
@@ -56,7 +56,15 @@ struct KindRooms {
     joinable: Mutex<Joinable>,
 }
 
-type Joinable = HashMap<MatchKey, BTreeMap<RoomNo, Arc<RoomHandle>>>;
+/// Rooms by age, oldest first.
+type Rooms = BTreeMap<RoomNo, Arc<RoomHandle>>;
+
+#[derive(Default)]
+struct Joinable {
+    players: HashMap<MatchKey, Rooms>,
+    /// Rooms that may take another spectator; these need not agree on anything.
+    spectators: Rooms,
+}
 
 /// The values of the policy's `match_by` fields, as canonical JSON.
 type MatchKey = String;
@@ -120,28 +128,28 @@ impl Registry {
     /// `unknown_kind`, `server_full`; `unknown_room` for a spectator when there is nothing to watch.
     pub fn find_or_create(self: &Arc<Self>, kind: &str, role: Role, options: &Bytes) -> Result<Seat, Failure> {
         let rooms = self.kind_rooms(kind)?;
-        if role == Role::Spectator {
-            let watchable = self.find(|room| *room.kind().name == *kind && !room.listing().lock().private);
-            return watchable
-                .iter()
-                .find_map(|room| self.seat(room, role).ok())
-                .ok_or_else(|| ErrorCode::UnknownRoom.into());
-        }
-        let agreed = agreed(&rooms.kind, options);
+        let agreed = agreed(&rooms.kind, options)?;
         let key = match_key(&rooms.kind, &agreed);
         let mut joinable = rooms.joinable.lock();
-        let found = joinable.get(&key).and_then(|rooms| rooms.values().find_map(|room| self.take(room, role)));
+        let candidates = match role {
+            Role::Player => joinable.players.get(&key),
+            Role::Spectator => Some(&joinable.spectators),
+        };
+        let found = candidates.and_then(|rooms| rooms.values().find_map(|room| self.take(room, role)));
         if let Some(seat) = found {
-            unlist_when_full(&mut joinable, &key, seat.room());
+            self.relist_in(&mut joinable, rooms, seat.room());
             return Ok(seat);
         }
-        let wish = CreateRoom { options: options.clone(), properties: agreed, ..CreateRoom::default() };
-        let room = self.open(&rooms.kind, wish)?;
-        let seat = self.take(&room, role).ok_or_else(|| Failure::from(ErrorCode::RoomFull))?;
-        if room.joinable() {
-            joinable.entry(key).or_default().insert(room.no(), room);
+        if role == Role::Spectator {
+            return Err(ErrorCode::UnknownRoom.into());
         }
-        Ok(seat)
+        let wish = CreateRoom { options: options.clone(), properties: agreed, ..CreateRoom::default() };
+        let (room, opening) = self.prepare(&rooms.kind, wish)?;
+        let seat = self.take(&room, role);
+        self.relist_in(&mut joinable, rooms, &room);
+        drop(joinable);
+        self.launch(&room, opening);
+        seat.ok_or_else(|| ErrorCode::RoomFull.into())
     }
 
     /// Opens a room. Its `open` handler has not run yet when this returns: see [`RoomHandle::opened`].
@@ -150,20 +158,22 @@ impl Registry {
     /// `unknown_kind`, `server_full`, `bad_request` when the wished id is taken.
     pub fn create(self: &Arc<Self>, kind: &str, mut wish: CreateRoom) -> Result<Arc<RoomHandle>, Failure> {
         let rooms = self.kind_rooms(kind)?;
-        let mut properties = agreed(&rooms.kind, &wish.options);
+        let mut properties = agreed(&rooms.kind, &wish.options)?;
         properties.append(&mut wish.properties);
         wish.properties = properties;
-        let room = self.open(&rooms.kind, wish)?;
+        let (room, opening) = self.prepare(&rooms.kind, wish)?;
         self.relist(&room);
+        self.launch(&room, opening);
         Ok(room)
     }
 
     /// A seat in this room.
     ///
     /// # Errors
-    /// `room_full`.
+    /// `room_full`; `room_closed` when it is about to end for want of members.
     pub fn seat(self: &Arc<Self>, room: &Arc<RoomHandle>, role: Role) -> Result<Seat, Failure> {
-        let seat = self.take(room, role).ok_or_else(|| Failure::from(ErrorCode::RoomFull))?;
+        let full = || if room.sealed() { ErrorCode::RoomClosed } else { ErrorCode::RoomFull };
+        let seat = self.take(room, role).ok_or_else(|| Failure::from(full()))?;
         self.relist(room);
         Ok(seat)
     }
@@ -249,10 +259,16 @@ impl Registry {
     /// The key is made under the lock: one made before could be out of date by the time that the room is listed under it.
     fn relist_in(&self, joinable: &mut Joinable, rooms: &KindRooms, room: &Arc<RoomHandle>) {
         let key = match_key(&rooms.kind, &room.listing().lock().properties);
-        if room.joinable() && self.rooms.contains_key(room.id()) {
-            joinable.entry(key).or_default().entry(room.no()).or_insert_with(|| room.clone());
+        let open = self.rooms.contains_key(room.id());
+        if open && room.joinable(Role::Player) {
+            joinable.players.entry(key).or_default().entry(room.no()).or_insert_with(|| room.clone());
         } else {
-            unlist(joinable, &key, room.no());
+            joinable.unlist(&key, room.no());
+        }
+        if open && room.joinable(Role::Spectator) {
+            joinable.spectators.entry(room.no()).or_insert_with(|| room.clone());
+        } else {
+            joinable.spectators.remove(&room.no());
         }
     }
 
@@ -265,7 +281,7 @@ impl Registry {
             let mut listing = room.listing().lock();
             (listing.properties, listing.door) = (properties, door);
         }
-        unlist(&mut joinable, &before, room.no());
+        joinable.unlist(&before, room.no());
         self.relist_in(&mut joinable, rooms, room);
     }
 
@@ -279,7 +295,8 @@ impl Registry {
         self.gone.notify_waiters();
     }
 
-    fn open(self: &Arc<Self>, kind: &Arc<Kind>, wish: CreateRoom) -> Result<Arc<RoomHandle>, Failure> {
+    /// A room in the directory whose actor does not run yet.
+    fn prepare(&self, kind: &Arc<Kind>, wish: CreateRoom) -> Result<(Arc<RoomHandle>, Opening), Failure> {
         if self.draining.load(Ordering::SeqCst) {
             return Err(ErrorCode::ShuttingDown.into());
         }
@@ -301,9 +318,13 @@ impl Registry {
         self.metrics.rooms.inc();
         self.metrics.rooms_opened.inc();
         let options = if wish.options.is_empty() { parlor_protocol::codec::NIL } else { wish.options };
-        let opening = Opening { options, seed: rand::rng().random(), claim };
-        self.shards.runtime(room.shard()).spawn(actor::run(room.clone(), self.clone(), opening));
-        Ok(room)
+        Ok((room, Opening { options, seed: rand::rng().random(), claim }))
+    }
+
+    /// Starts the room's actor. Not to be called under a lock: a shard that has stopped gives the room up on the spot.
+    fn launch(self: &Arc<Self>, room: &Arc<RoomHandle>, opening: Opening) {
+        let listed = Listed { room: room.clone(), registry: self.clone() };
+        self.shards.runtime(room.shard()).spawn(actor::run(listed, opening));
     }
 
     fn take(self: &Arc<Self>, room: &Arc<RoomHandle>, role: Role) -> Option<Seat> {
@@ -325,13 +346,23 @@ impl std::fmt::Debug for Registry {
 }
 
 /// The fields of the options that the kind matches by. Options that are no map agree with everything.
-fn agreed(kind: &Kind, options: &[u8]) -> BTreeMap<String, Value> {
+///
+/// # Errors
+/// `bad_payload` when they are larger than a property that a client chooses may be.
+fn agreed(kind: &Kind, options: &[u8]) -> Result<BTreeMap<String, Value>, Failure> {
+    const MAX_BYTES: usize = 256;
     if kind.policy.match_by.is_empty() {
-        return BTreeMap::new();
+        return Ok(BTreeMap::new());
     }
     let mut given: BTreeMap<String, Value> = rmp_serde::from_slice(options).unwrap_or_default();
     given.retain(|name, _| kind.policy.match_by.contains(name));
-    given
+    match given.iter().find(|(_, value)| value.to_string().len() > MAX_BYTES) {
+        Some((name, _)) => {
+            let text = format!("`{name}` is what rooms are found by, and has at most {MAX_BYTES} bytes");
+            Err(Failure::from(ErrorCode::BadPayload).because(text).with("field", name))
+        }
+        None => Ok(given),
+    }
 }
 
 fn match_key(kind: &Kind, properties: &BTreeMap<String, Value>) -> MatchKey {
@@ -339,17 +370,13 @@ fn match_key(kind: &Kind, properties: &BTreeMap<String, Value>) -> MatchKey {
     serde_json::to_string(&values).unwrap_or_default()
 }
 
-fn unlist_when_full(joinable: &mut Joinable, key: &MatchKey, room: &RoomHandle) {
-    if !room.joinable() {
-        unlist(joinable, key, room.no());
-    }
-}
-
-fn unlist(joinable: &mut Joinable, key: &MatchKey, no: RoomNo) {
-    if let Some(rooms) = joinable.get_mut(key) {
-        rooms.remove(&no);
-        if rooms.is_empty() {
-            joinable.remove(key);
+impl Joinable {
+    fn unlist(&mut self, key: &MatchKey, no: RoomNo) {
+        if let Some(rooms) = self.players.get_mut(key) {
+            rooms.remove(&no);
+            if rooms.is_empty() {
+                self.players.remove(key);
+            }
         }
     }
 }

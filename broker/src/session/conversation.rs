@@ -1,7 +1,7 @@
 //! What a client says and what it is answered, without the socket: hello, joining, leaving, sending.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
@@ -26,6 +26,10 @@ pub(crate) struct Conversation {
     number: u64,
     who: Option<Who>,
     rooms: HashMap<RoomNo, InRoom>,
+    /// Memberships that it has asked to end, until their rooms have let it go: so nobody joins and leaves faster than rooms can follow.
+    leaving: Vec<Arc<MemberSlot>>,
+    /// Rooms that this session may have made, as long as they live.
+    made: Vec<Weak<RoomHandle>>,
     bad_frames: u32,
     read: Read,
 }
@@ -63,7 +67,17 @@ pub(crate) enum Next {
 
 impl Conversation {
     pub(crate) fn new(registry: Arc<Registry>, outbox: Arc<Outbox>, number: u64) -> Self {
-        Self { registry, outbox, number, who: None, rooms: HashMap::new(), bad_frames: 0, read: Read::default() }
+        Self {
+            registry,
+            outbox,
+            number,
+            who: None,
+            rooms: HashMap::new(),
+            leaving: Vec::new(),
+            made: Vec::new(),
+            bad_frames: 0,
+            read: Read::default(),
+        }
     }
 
     pub(crate) fn said_hello(&self) -> bool {
@@ -84,8 +98,7 @@ impl Conversation {
         self.read.frames += 1;
         self.read.bytes += frame.len() as u64;
         if frame.len() > self.registry.limits().max_frame_bytes {
-            self.frame_too_large(frame.len());
-            return Next::Listen;
+            return self.bad_frame(self.too_large(frame.len()));
         }
         if codec != self.outbox.codec() {
             let text = format!("this connection speaks {}", self.outbox.codec().subprotocol());
@@ -119,8 +132,19 @@ impl Conversation {
 
     /// Says that a frame was too large to be looked at.
     pub(crate) fn frame_too_large(&self, size: usize) {
+        self.error(None, self.too_large(size));
+    }
+
+    fn too_large(&self, size: usize) -> Failure {
         let limit = self.registry.limits().max_frame_bytes;
-        self.error(None, Failure::from(ErrorCode::FrameTooLarge).with("size", size).with("limit", limit));
+        Failure::from(ErrorCode::FrameTooLarge).with("size", size).with("limit", limit)
+    }
+
+    /// Leaves all rooms: the connection is as good as gone.
+    pub(crate) fn hang_up(&mut self) {
+        for (_, InRoom { room, slot, .. }) in self.rooms.drain() {
+            let _ = room.push(Arrival::Leave { slot, why: Leave::Disconnected });
+        }
     }
 
     /// Says that the WebSocket itself can no longer be read.
@@ -176,23 +200,47 @@ impl Conversation {
 
     fn join(&mut self, id: u64, join: &Join, options: Bytes) -> Result<(), Failure> {
         self.rooms.retain(|_, room| room.slot.status() != Membership::Over);
-        if self.rooms.len() >= self.registry.limits().rooms_per_session {
-            let limit = self.registry.limits().rooms_per_session;
-            return Err(Failure::from(ErrorCode::TooManyRooms).with("limit", limit));
+        self.leaving.retain(|slot| slot.status() != Membership::Over);
+        self.made.retain(|room| room.strong_count() > 0);
+        let limits = self.registry.limits();
+        let too_many = |limit: usize| Err(Failure::from(ErrorCode::TooManyRooms).with("limit", limit));
+        if self.rooms.len() + self.leaving.len() >= limits.rooms_per_session {
+            return too_many(limits.rooms_per_session);
         }
+        if join.mode != JoinMode::Id && self.made.len() >= limits.rooms_made_per_session {
+            return too_many(limits.rooms_made_per_session);
+        }
+        if self.outbox.owes_views() {
+            let text = "the views of the rooms that were joined before have not been read yet";
+            return Err(Failure::from(ErrorCode::TooManyRooms).because(text));
+        }
+        let options = own(options);
+        let mut pushed = self.try_join(id, join, options.clone())?;
+        // A room that ends in this moment is no reason to be turned away, when any other will do.
+        if pushed == Err(PushError::Closed) && join.mode == JoinMode::FindOrCreate {
+            pushed = self.try_join(id, join, options)?;
+        }
+        pushed.map_err(|error| self.refused(error))
+    }
+
+    fn try_join(&mut self, id: u64, join: &Join, options: Bytes) -> Result<Result<(), PushError>, Failure> {
         let seat = self.seat(join, &options)?;
         let room = seat.room().clone();
         if self.rooms.contains_key(&room.no()) {
             return Err(Failure::from(ErrorCode::AlreadyJoined).with("room", room.id()));
         }
         let Some(who) = &self.who else { return Err(ErrorCode::HelloExpected.into()) };
+        if join.mode != JoinMode::Id && room.members() == 1 {
+            self.made.push(Arc::downgrade(&room));
+        }
         let slot = Arc::new(MemberSlot::default());
         let link = MemberLink::new(slot.clone(), self.outbox.clone(), seat);
         let (account, name) = (who.account.clone(), who.name.clone());
-        let arrival = JoinArrival { id, account, name, options: own(options), link };
-        room.push(Arrival::Join(Box::new(arrival))).map_err(|error| self.refused(error))?;
-        self.rooms.insert(room.no(), InRoom { room, slot, role: join.role, no: 0 });
-        Ok(())
+        let pushed = room.push(Arrival::Join(Box::new(JoinArrival { id, account, name, options, link })));
+        if pushed.is_ok() {
+            self.rooms.insert(room.no(), InRoom { room, slot, role: join.role, no: 0 });
+        }
+        Ok(pushed)
     }
 
     fn seat(&self, join: &Join, options: &Bytes) -> Result<Seat, Failure> {
@@ -223,7 +271,7 @@ impl Conversation {
     }
 
     fn message(&mut self, no: RoomNo, type_: &TypeRef, request: Option<u64>, payload: Bytes) {
-        let Some(member) = self.rooms.get_mut(&no).filter(|room| room.slot.status() == Membership::In) else {
+        let Some(member) = self.rooms.get_mut(&no).filter(|room| room.is_member()) else {
             self.error(request, Failure { room: Some(no), ..ErrorCode::NotAMember.into() });
             return;
         };
@@ -242,6 +290,7 @@ impl Conversation {
     fn leave(&mut self, no: RoomNo) {
         match self.rooms.remove(&no).filter(|room| room.slot.status() != Membership::Over) {
             Some(InRoom { room, slot, .. }) => {
+                self.leaving.push(slot.clone());
                 // A room that has closed in the meantime has told its members so.
                 let _ = room.push(Arrival::Leave { slot, why: Leave::Left });
             }
@@ -250,13 +299,22 @@ impl Conversation {
     }
 
     fn follow(&mut self, id: u64, no: RoomNo, topic: String, follows: bool) {
-        let member = self.rooms.get(&no).filter(|room| room.slot.status() == Membership::In);
-        let Some(InRoom { room, slot, .. }) = member else {
+        let Some(InRoom { room, slot, .. }) = self.rooms.get(&no).filter(|room| room.is_member()) else {
             self.error(Some(id), Failure { room: Some(no), ..ErrorCode::NotAMember.into() });
             return;
         };
-        let arrival = Arrival::Follow { slot: slot.clone(), id, topic, follows };
-        if let Err(error) = room.push(arrival) {
+        let policy = &room.kind().policy;
+        if !policy.client_topics.contains(&topic) {
+            self.error(Some(id), Failure::from(ErrorCode::TopicDenied).with("topic", topic));
+            return;
+        }
+        let pushed = if slot.try_enqueue(policy.member_queue_len) {
+            let arrival = Arrival::Follow { slot: slot.clone(), id, topic, follows };
+            room.push(arrival).inspect_err(|_| slot.dequeued())
+        } else {
+            Err(PushError::Full)
+        };
+        if let Err(error) = pushed {
             self.error(Some(id), self.refused(error));
         }
     }
@@ -287,6 +345,10 @@ impl Conversation {
 }
 
 impl InRoom {
+    fn is_member(&self) -> bool {
+        self.slot.status() == Membership::In
+    }
+
     fn send(&self, type_: &TypeRef, request: Option<u64>, payload: Bytes) -> Result<(), Failure> {
         if self.role == Role::Spectator {
             return Err(ErrorCode::Spectator.into());
@@ -308,9 +370,7 @@ impl InRoom {
 impl Drop for Conversation {
     fn drop(&mut self) {
         self.count();
-        for (_, InRoom { room, slot, .. }) in self.rooms.drain() {
-            let _ = room.push(Arrival::Leave { slot, why: Leave::Disconnected });
-        }
+        self.hang_up();
         if self.who.is_some() {
             self.registry.metrics().sessions.dec();
         }

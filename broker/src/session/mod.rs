@@ -28,6 +28,7 @@ use tracing::debug;
 use crate::outbox::Outbox;
 use crate::room::Registry;
 use crate::shard::{Lodger, ShardNo, Shards};
+use crate::telemetry::count;
 use conversation::{Conversation, Next};
 use socket::{Gate, Parked};
 use writer::Writer;
@@ -115,6 +116,8 @@ fn run(mut session: Session, sessions: Arc<Sessions>, shard: ShardNo, guard: Gua
             Step::Move(_) => session.end(None, guard),
             Step::End(code) => {
                 if code.is_some() {
+                    // Its rooms need not wait for that.
+                    session.talk.hang_up();
                     session.linger().await;
                 }
                 session.end(code, guard);
@@ -134,8 +137,13 @@ struct Session {
     talk: Conversation,
     since: Instant,
     heard: Instant,
+    /// Something was read since the clock was last looked at.
+    read: bool,
     pinged: bool,
-    wrote: Instant,
+    /// Since when the socket has taken nothing of what is owed.
+    stuck_since: Option<Instant>,
+    /// Since when the end has been waiting for the rest to be taken.
+    closing_since: Option<Instant>,
     number: u64,
     sessions: Arc<Sessions>,
 }
@@ -173,8 +181,10 @@ impl Session {
             outbox,
             since: now,
             heard: now,
+            read: false,
             pinged: false,
-            wrote: now,
+            stuck_since: None,
+            closing_since: None,
             number,
             sessions: sessions.clone(),
         }
@@ -250,12 +260,13 @@ impl Session {
     }
 
     fn handle_read(&mut self, cx: &mut Context<'_>, read: Option<Result<Message, WsError>>) -> Poll<Option<CloseCode>> {
-        (self.heard, self.pinged) = (Instant::now(), false);
+        self.read = true;
         match read {
             Some(Ok(Message::Binary(frame))) => self.handle_frame(&frame, Codec::MsgPack),
             Some(Ok(Message::Text(text))) => self.handle_frame(&Bytes::from(text), Codec::Json),
             Some(Ok(Message::Close(_))) => {
-                // The reply is with the control frames; one write is all it gets.
+                // Polled once more, tungstenite hands over its reply; one write is all that gets.
+                let _ = Pin::new(&mut self.ws).poll_next(cx);
                 let _ = self.writer.poll(cx, self.ws.get_mut(), &self.outbox);
                 return Poll::Ready(None);
             }
@@ -317,9 +328,22 @@ impl Session {
             let now = Instant::now();
             housekeeping.as_mut().reset(now + HOUSEKEEPING);
             let limits = self.sessions.registry.limits();
+            if std::mem::take(&mut self.read) {
+                (self.heard, self.pinged) = (now, false);
+            }
             let silence = now.saturating_duration_since(self.heard).as_millis() as u64;
-            if self.writer.blocked() && now.saturating_duration_since(self.wrote) > limits.write_deadline() {
+            let overdue = |since: &Instant| now.saturating_duration_since(*since) > limits.write_deadline();
+            if self.stuck_since.as_ref().is_some_and(overdue) {
                 return Poll::Ready(Step::End(Some(CloseCode::SlowConsumer)));
+            }
+            if let Some(code) = self.outbox.closing() {
+                // It is no member any more, and does not get for ever to take the rest.
+                self.deaf = true;
+                self.talk.hang_up();
+                if overdue(self.closing_since.get_or_insert(now)) {
+                    return Poll::Ready(Step::End(Some(code)));
+                }
+                continue;
             }
             let age = now.saturating_duration_since(self.since).as_millis() as u64;
             if !self.talk.said_hello() && age >= limits.hello_timeout_ms {
@@ -337,12 +361,15 @@ impl Session {
 
     fn count_writes(&mut self) {
         let wrote = std::mem::take(&mut self.writer.wrote);
-        if wrote.calls > 0 || !self.writer.blocked() {
-            self.wrote = Instant::now();
+        // The clock is read for those who are behind only.
+        if !self.writer.blocked() {
+            self.stuck_since = None;
+        } else if wrote.calls > 0 || self.stuck_since.is_none() {
+            self.stuck_since = Some(Instant::now());
         }
         let metrics = self.sessions.registry.metrics();
-        metrics.writes.inc_by(wrote.calls);
-        metrics.bytes_out.inc_by(wrote.bytes);
+        count(&metrics.writes, wrote.calls);
+        count(&metrics.bytes_out, wrote.bytes);
     }
 
     /// Counts the end; dropping the guard counts the connection out.

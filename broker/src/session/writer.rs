@@ -47,6 +47,7 @@ impl Writer {
             // Between frames only: control frames must not cut into one.
             if !self.begun
                 && !self.control
+                && self.closing.is_none()
                 && let Some(control) = gate.take_control()
             {
                 // The outbox did not count these bytes, and takes back all that is written.

@@ -134,7 +134,8 @@ impl<L: Link> RoomState<L> {
             Output::Refuse { to, error } => self.refuse(place, to, error),
             Output::SetTopics { player, topics } => self.members.set_given(player, topics),
             Output::After { delay_ms, event, payload } => {
-                let at_us = self.now_us.saturating_add(delay_ms.saturating_mul(1000));
+                // Later than now, so that an event that sets itself anew cannot hold the time still.
+                let at_us = self.now_us.saturating_add(delay_ms.max(1).saturating_mul(1000));
                 self.timers.set(TimerId(place), at_us, event, payload);
             }
             Output::Cancel { timer } => self.timers.cancel(timer),

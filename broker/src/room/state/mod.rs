@@ -1,7 +1,7 @@
 //! The room as a state machine without I/O: it numbers what happens, and turns outcomes into frames for members.
 //!
 //! Whoever drives it (the room actor, the test harness) brings the time, asks for the next [`Input`], has the handler handle it,
-//! and gives back the [`Outcome`] before it asks for another. It knows no clock, no socket and no handler.
+//! and gives back the outcome before it asks for another. It knows no clock, no socket and no handler.
 
 mod apply;
 #[cfg(test)]
@@ -241,13 +241,19 @@ impl<L: Link> RoomState<L> {
         }
     }
 
+    /// The leave of somebody whom an outcome has sent away: it comes before any other input.
+    pub fn next_leaving(&mut self) -> Option<Input> {
+        let (player, why) = self.leaving.pop_front().filter(|_| !self.ended())?;
+        Some(self.number(Cause::Leave { player, why }))
+    }
+
     /// What the room owes itself by now, one at a time: leaves of those it kicked, timers, the tick, its own end.
     pub fn due(&mut self) -> Option<Input> {
         if self.ended() {
             return None;
         }
-        if let Some((player, why)) = self.leaving.pop_front() {
-            return Some(self.number(Cause::Leave { player, why }));
+        if let Some(input) = self.next_leaving() {
+            return Some(input);
         }
         if let Phase::Closing { until_us, why } = self.phase
             && until_us <= self.now_us
@@ -269,9 +275,10 @@ impl<L: Link> RoomState<L> {
         self.empty_deadline_us().is_some_and(|deadline| deadline <= self.now_us)
     }
 
-    /// Somebody is on the way in: an empty room waits for as long again.
+    /// Somebody is on the way in: an empty room waits for as long again, and at least a moment.
     pub fn expect_company(&mut self) {
-        self.empty_since_us = self.empty_since_us.map(|_| self.now_us);
+        const MOMENT_US: u64 = 1000;
+        self.empty_since_us = self.empty_since_us.map(|_| self.now_us + MOMENT_US);
     }
 
     /// When [`due`](Self::due) has something next, in microseconds since the room opened.

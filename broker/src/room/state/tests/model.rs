@@ -241,7 +241,7 @@ impl Model {
                 }
             }
             Output::After { delay_ms, .. } => {
-                self.timers.insert((self.now_us + delay_ms * 1000, TimerId(place)));
+                self.timers.insert((self.now_us + delay_ms.max(&1) * 1000, TimerId(place)));
             }
             Output::Cancel { timer } => self.timers.retain(|(_, id)| id != timer),
             Output::Kick { player, reason } => {

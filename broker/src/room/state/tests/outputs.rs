@@ -72,6 +72,7 @@ fn a_kicked_member_is_told_leaves_at_once_and_gets_nothing_more() {
     assert!(state.message(origin(1, 1, None), "go".into(), NIL).is_none());
     assert!(state.leave(PlayerId(1), &Leave::Disconnected).is_none(), "it has left already");
     assert_eq!(state.next_due_us(), Some(0));
+    state.advance(1_000_000);
     let causes = settle(&mut state);
     assert_eq!(causes[0], Cause::Leave { player: PlayerId(1), why: Leave::Kicked }, "before the timer");
     assert!(matches!(causes[1..], [Cause::Timer { .. }]), "{causes:?}");
