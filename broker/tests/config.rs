@@ -40,7 +40,7 @@ fn nothing_said_is_the_default() {
 fn every_key_can_be_set() {
     let text = "listen = \"0.0.0.0:80\"\nserver_key = \"k\"\nshards = 3\n[limits]\nmax_frame_bytes = 1\nheader_timeout_ms = 2\n\
         hello_timeout_ms = 3\nping_after_ms = 4\nidle_timeout_ms = 5\nwrite_deadline_ms = 6\noutbox_frames = 7\noutbox_bytes = 8\n\
-        bad_frames = 9\nconnections = 10\nrooms = 11\nrooms_per_session = 12\ngather_members = 13\ndrain_ms = 14\n\
+        bad_frames = 9\nconnections = 10\nrooms = 11\nrooms_per_session = 12\nrooms_made_per_session = 15\ngather_members = 13\ndrain_ms = 14\n\
         [[relay]]\nkind = \"chat\"\nmax_players = 15\nempty_ttl_ms = 16\nhandled = \"told\"\n";
     let config = read("all", text).unwrap();
     assert_eq!(
