@@ -31,8 +31,8 @@ pub(crate) struct Options {
     /// Server on core 0 and load generator on core 1; `--pin false` lets the scheduler choose.
     #[arg(long, action = ArgAction::Set, default_value_t = true, value_name = "BOOL")]
     pin: bool,
-    /// Messages per client and second in `rooms`. Small enough by default that a server on one slow core is not full.
-    #[arg(long, default_value_t = 10.0)]
+    /// Messages per client and second in `rooms`. On a slow machine take less, or the latencies are those of a full core's queue.
+    #[arg(long, default_value_t = 20.0)]
     hz: f64,
     /// Fail when Parlor needs more than 1.3 times the plain server's CPU per delivery in `rooms`.
     #[arg(long)]
