@@ -165,7 +165,9 @@ impl<L: Link> RoomState<L> {
     /// Somebody wants in. `None` when the broker itself refuses, and has said so.
     pub fn join(&mut self, who: Newcomer<L>) -> Option<Input> {
         let Newcomer { id, account, name, role, options, link } = who;
-        if let Some(failure) = self.refuses() {
+        // Numbers are never used twice; a room that has used all of them takes nobody in any more.
+        let used_up = || (self.next_player == u32::MAX).then(|| ErrorCode::RoomClosed.into());
+        if let Some(failure) = self.refuses().or_else(used_up) {
             self.turn_away(id, link, failure);
             return None;
         }
