@@ -391,10 +391,10 @@ fn joining_shows_the_view_or_refuses() {
     assert_eq!(game.join(2, "bob").view, Some(encode(&7).0));
     assert_eq!(refusal(game.join(3, "ghost")), Failure::app("door_shut", "not tonight"));
     assert_eq!(refusal(game.join(4, "blind")).code, "app.blind");
-    // Neither of the refused is a member: only Bob stays when Ann goes.
+    // Neither of the refused is a member: only Bob stays when Ann goes. Whoever was let in and could not be shown the room has left.
     game.input(Cause::Leave { player: PlayerId(1), why: Leave::Kicked });
     game.input(Cause::Leave { player: PlayerId(3), why: Leave::Left });
-    assert_eq!(game.state().log, ["ann Kicked 1"]);
+    assert_eq!(game.state().log, ["blind Disconnected 2", "ann Kicked 1"]);
 }
 
 #[test]
