@@ -161,7 +161,14 @@ mod tests {
         let broker = app.start(&config).await.unwrap();
         let parlor = Parlor::over(broker.connector().connect(), Options::new()).await.unwrap();
         let watching = parlor_client::JoinRequest::find_or_create("arena").options(&messages::Options::default());
-        let mut room = parlor.join(watching.role(Role::Spectator)).await.unwrap();
+        let watching = watching.role(Role::Spectator);
+        // The bots open the room, and may not have come so far.
+        let mut room = loop {
+            match parlor.join(watching.clone()).await {
+                Err(error) if error.code() == "unknown_room" => {}
+                joined => break joined.unwrap(),
+            }
+        };
         let mut bot = Bot::new(&room).unwrap();
         while bot.places.len() < 3 || bot.scores.values().sum::<u32>() == 0 {
             bot.sees(&room.recv().await.unwrap()).unwrap();
