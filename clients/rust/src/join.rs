@@ -12,7 +12,7 @@ use crate::member::short;
 use crate::payload;
 
 /// A request to join a room; see [`Parlor::join`](crate::Parlor::join).
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 #[must_use = "a request does nothing until it is given to Parlor::join"]
 pub struct JoinRequest {
     join: Join,

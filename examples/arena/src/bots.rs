@@ -160,11 +160,13 @@ mod tests {
         let app = parlor::App::new().room::<Arena>().on_start(|connector| start(&connector, 3));
         let broker = app.start(&config).await.unwrap();
         let parlor = Parlor::over(broker.connector().connect(), Options::new()).await.unwrap();
-        let watching = parlor_client::JoinRequest::find_or_create("arena").options(&messages::Options::default());
-        let watching = watching.role(Role::Spectator);
+        let watching = || {
+            let arena = parlor_client::JoinRequest::find_or_create("arena").role(Role::Spectator);
+            arena.options(&messages::Options::default())
+        };
         // The bots open the room, and may not have come so far.
         let mut room = loop {
-            match parlor.join(watching.clone()).await {
+            match parlor.join(watching()).await {
                 Err(error) if error.code() == "unknown_room" => {}
                 joined => break joined.unwrap(),
             }
