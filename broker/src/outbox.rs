@@ -69,8 +69,8 @@ impl Outbox {
         self.push_with(frames, 0)
     }
 
-    /// The same, with `allowance` bytes on top of the bound until everything has left: a view may be larger than what a client
-    /// may leave unread.
+    /// The same, with `allowance` bytes on top of the bound for as long as that much is owed: a view may be larger than what a
+    /// client may leave unread.
     pub(crate) fn push_with(&self, frames: &mut Vec<Bytes>, allowance: usize) -> Pushed {
         let mut inner = self.inner.lock();
         inner.allowance += allowance;

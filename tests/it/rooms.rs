@@ -3,6 +3,7 @@
 use parlor::prelude::*;
 use parlor::{RoomId, Rooms};
 use parlor_client::RoomEvent;
+use parlor_tests::wait::soon;
 use parlor_tests::{config, connect};
 
 #[derive(Default, Serialize, Deserialize)]
@@ -49,6 +50,24 @@ impl Shard {
     }
 }
 
+/// Its timer is due in the very moment in which it has been empty for long enough.
+#[derive(Default, Serialize, Deserialize)]
+struct Punctual {}
+
+#[derive(Serialize, Message)]
+struct Noon {}
+
+#[room(kind = "punctual", empty_ttl = "50ms")]
+impl Punctual {
+    #[msg::open]
+    fn opened(&mut self, ctx: &mut Ctx) {
+        ctx.after(Duration::from_millis(50), Noon {});
+    }
+
+    #[msg::event]
+    fn noon(&mut self, _ctx: &mut Ctx) {}
+}
+
 async fn heard(room: &mut parlor_client::Room) -> String {
     let event = room.recv().await.unwrap();
     assert!(matches!(event, RoomEvent::Message { .. }), "{event:?}");
@@ -78,5 +97,15 @@ async fn rooms_are_opened_spoken_to_and_closed_from_outside() {
     rooms.close(&south).unwrap();
     assert!(matches!(in_south.recv().await, Some(RoomEvent::Closed { code, .. }) if code == "closed"));
     assert_eq!(rooms.close(&nowhere).unwrap_err().code, "unknown_room");
+    broker.shutdown().await;
+}
+
+#[tokio::test]
+async fn an_empty_room_ends_whatever_else_is_due_then() {
+    let app = parlor::App::new().room::<Punctual>();
+    let rooms = app.rooms();
+    let broker = app.start(&config()).await.unwrap();
+    rooms.create("punctual", &()).await.unwrap();
+    soon("the room is gone", broker.registry().empty()).await;
     broker.shutdown().await;
 }

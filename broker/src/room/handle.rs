@@ -179,8 +179,12 @@ impl RoomHandle {
         taken.fetch_update(Ordering::AcqRel, Ordering::Acquire, |n| (n < max).then_some(n + 1)).is_ok()
     }
 
-    /// Gives out no more seats, unless one is taken: somebody may be on the way in.
+    /// Gives out no more seats, unless one is taken: somebody may be on the way in. A room that is sealed stays so, whatever it
+    /// still has to do before it ends.
     pub(crate) fn try_seal(&self) -> bool {
+        if self.sealed() {
+            return true;
+        }
         let seal = |taken: &AtomicU32| taken.compare_exchange(0, SEALED, Ordering::AcqRel, Ordering::Acquire).is_ok();
         if !seal(&self.players) {
             return false;
