@@ -19,6 +19,9 @@ use crate::wire;
 /// Payloads up to this size are copied out of the read buffer, which a slice would keep alive as a whole.
 const COPY_BELOW: usize = 4 << 10;
 
+/// Rooms that a session may have made and that still live, whether it is in them or not, for each that it may be in.
+const MADE: usize = 4;
+
 /// One client's side of the talk.
 pub(crate) struct Conversation {
     registry: Arc<Registry>,
@@ -207,8 +210,9 @@ impl Conversation {
         if self.rooms.len() + self.leaving.len() >= limits.rooms_per_session {
             return too_many(limits.rooms_per_session);
         }
-        if join.mode != JoinMode::Id && self.made.len() >= limits.rooms_made_per_session {
-            return too_many(limits.rooms_made_per_session);
+        let made_limit = limits.rooms_per_session.saturating_mul(MADE);
+        if join.mode != JoinMode::Id && self.made.len() >= made_limit {
+            return too_many(made_limit);
         }
         if self.outbox.owes_views() {
             let text = "the views of the rooms that were joined before have not been read yet";
