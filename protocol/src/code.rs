@@ -35,6 +35,20 @@ error_codes! {
     HelloExpected "hello_expected" false "the first frame must be hello";
     HelloRepeated "hello_repeated" false "hello was said already";
     AuthUnavailable "auth_unavailable" false "this broker knows only guests: send no token";
+    TokenRequired "token_required" false "this broker lets nobody in without a token";
+    TokenInvalid "token_invalid" false "the token is not one of ours, or says nothing of use";
+    TokenExpired "token_expired" false "the token is no longer valid: get a fresh one";
+    Forbidden "forbidden" false "the token does not allow this";
+    TicketRequired "ticket_required" false "this room is joined with a ticket";
+    TicketInvalid "ticket_invalid" false "the ticket is not for this player and room, or no ticket at all";
+    TicketExpired "ticket_expired" false "the ticket is no longer valid";
+    TicketUsed "ticket_used" false "the ticket has been used";
+    InviteRequired "invite_required" false "this room is joined with its invite code";
+    UnknownInvite "unknown_invite" false "no room has this invite code";
+    RateLimited "rate_limited" true "this session sends too much in too short a time";
+    TooManySubscriptions "too_many_subscriptions" true "this session follows as many topics as it may";
+    OriginDenied "origin_denied" false "pages of this origin may not connect";
+    TooManyConnections "too_many_connections" true "there are as many connections from this address as there may be";
     FrameTooLarge "frame_too_large" false "the frame is larger than the broker takes";
     UnknownKind "unknown_kind" false "no such room kind";
     UnknownRoom "unknown_room" false "no such room";
@@ -108,12 +122,16 @@ close_codes! {
     SlowConsumer 4001 "slow_consumer" "the client did not read what it was sent";
     IdleTimeout 4002 "idle_timeout" "nothing was heard from the client";
     Internal 4003 "internal" "the broker made a mistake";
-    Replaced 4100 "replaced" "another session of the same account took over";
+    TokenExpired 4004 "token_expired" "the token is no longer valid";
+    Replaced 4100 "replaced" "the session goes on over another connection";
     AuthUnavailable 4101 "auth_unavailable" "the token cannot be checked here";
+    Unauthorized 4102 "unauthorized" "the token is missing or not accepted";
     BadFrames 4200 "bad_frames" "too many malformed frames";
     FrameTooLarge 4201 "frame_too_large" "a frame far beyond the limit";
     HelloExpected 4202 "hello_expected" "the first frame was not hello";
     HelloTimeout 4203 "hello_timeout" "no hello came in time";
+    RateLimited 4204 "rate_limited" "the client went on sending too much";
+    FrameTimeout 4205 "frame_timeout" "a message was begun and not finished in time";
 }
 
 impl CloseCode {

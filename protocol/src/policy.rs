@@ -18,6 +18,14 @@ pub struct Policy {
     pub tick_when: TickWhen,
     /// Milliseconds that a room without members lives on. Default 30,000: long enough to reload a page.
     pub empty_ttl_ms: u64,
+    /// Milliseconds that a member who lost its connection keeps its seat. Default 30,000: a tunnel, a reload, a change of network.
+    pub resume_ms: u64,
+    /// Who may play. Default [`Admission::Open`].
+    pub join: Admission,
+    /// Who may watch, where there are places for spectators. Default [`Admission::Open`].
+    pub watch: Admission,
+    /// What becomes of a member when its account joins a second time. Default [`SameAccount::Replace`].
+    pub same_account: SameAccount,
     /// Joins and client messages that may wait in the room queue. Default 4096: a tenth of a second at 40,000 a second.
     pub queue_len: u32,
     /// Bytes of payload that may wait in the room queue. Default 4 MiB.
@@ -35,6 +43,10 @@ pub struct Policy {
     pub match_by: Vec<String>,
     /// Named topics that clients may follow and leave by themselves. Default none.
     pub client_topics: Vec<String>,
+    /// Named topics of which only the latest value of each key matters. Default none.
+    pub latest_topics: Vec<String>,
+    /// Keys of all `latest` topics together that a room keeps the values of; beyond it the one set longest ago is forgotten. Default 4096.
+    pub max_latest: u32,
     /// Whether clients are told which of their messages the publishes reflect, for prediction. Default no.
     pub handled: Handled,
     /// What a panic of the handler does to the room. Default [`OnPanic::GoOn`].
@@ -61,6 +73,7 @@ impl Policy {
             (self.queue_len >= 1 && self.member_queue_len >= 1, "queue_len and member_queue_len must be at least 1"),
             (named(&self.match_by), "names in match_by have 1 to 64 bytes"),
             (named(&self.client_topics), "names in client_topics have 1 to 64 bytes"),
+            (named(&self.latest_topics), "names in latest_topics have 1 to 64 bytes"),
         ];
         checks.iter().find(|(holds, _)| !holds).map_or(Ok(()), |(_, why)| Err((*why).to_owned()))
     }
@@ -74,6 +87,10 @@ impl Default for Policy {
             tick_hz: 0,
             tick_when: TickWhen::Occupied,
             empty_ttl_ms: 30_000,
+            resume_ms: 30_000,
+            join: Admission::Open,
+            watch: Admission::Open,
+            same_account: SameAccount::Replace,
             queue_len: 4096,
             queue_bytes: 4 << 20,
             member_queue_len: 256,
@@ -82,11 +99,37 @@ impl Default for Policy {
             max_view_bytes: 1 << 20,
             match_by: Vec::new(),
             client_topics: Vec::new(),
+            latest_topics: Vec::new(),
+            max_latest: 4096,
             handled: Handled::Silent,
             on_panic: OnPanic::GoOn,
             close_grace_ms: 0,
         }
     }
+}
+
+/// Who is let in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Admission {
+    /// Whoever finds the room.
+    Open,
+    /// Those who have a ticket from the game's backend.
+    Ticket,
+    /// Those who know the room's invite code, and whoever makes the room.
+    Invite,
+}
+
+/// What a second membership of one account does to the first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SameAccount {
+    /// The first ends.
+    Replace,
+    /// The second is refused with `already_joined`.
+    Refuse,
+    /// Both go on.
+    Allow,
 }
 
 /// When a room ticks.

@@ -41,6 +41,23 @@ pub enum Cause {
         player: Player,
         /// What the joiner said.
         options: Bytes,
+        /// The ticket that let it in, used up by this.
+        ticket: Option<UsedTicket>,
+    },
+    /// A member has lost its connection; its seat is kept for the policy's `resume`.
+    Drop {
+        /// Who.
+        player: PlayerId,
+    },
+    /// A member is back.
+    Resume {
+        /// Who.
+        player: PlayerId,
+    },
+    /// A member has missed so much that it needs a fresh view. Changes nothing; it has a place in the order, as of which the view is.
+    View {
+        /// Who.
+        player: PlayerId,
     },
     /// A member is gone.
     Leave {
@@ -109,6 +126,15 @@ pub enum Cause {
     },
 }
 
+/// A ticket that has let somebody in: the room remembers it until it would have expired.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UsedTicket {
+    /// The ticket's own id.
+    pub id: String,
+    /// Seconds since 1970 after which it would let nobody in anyway.
+    pub expires_s: u64,
+}
+
 /// A member of a room.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Player {
@@ -138,8 +164,10 @@ pub struct Origin {
 pub enum Leave {
     /// It asked to leave.
     Left,
-    /// Its connection ended.
+    /// Its connection ended, and it did not come back in time.
     Disconnected,
+    /// Another session of the same account has joined.
+    Replaced,
     /// The handler sent it away.
     Kicked,
 }
@@ -170,7 +198,7 @@ pub struct Outcome {
     pub result: Result<(), Fault>,
     /// In order; none when it did not work.
     pub outputs: Vec<Output>,
-    /// What a joiner gets to see, after a join that worked.
+    /// What a member gets to see, after a join or a [`Cause::View`] that worked.
     pub view: Option<Bytes>,
 }
 
@@ -201,6 +229,24 @@ pub enum Output {
         name: Cow<'static, str>,
         /// MessagePack.
         payload: Bytes,
+    },
+    /// The newest value of a key in a `latest` topic: for those who follow it, now or later.
+    Latest {
+        /// Which topic.
+        topic: Topic,
+        /// Which of its values.
+        key: String,
+        /// The message's type.
+        name: Cow<'static, str>,
+        /// MessagePack.
+        payload: Bytes,
+    },
+    /// A key of a `latest` topic has no value any more.
+    Forget {
+        /// Which topic.
+        topic: Topic,
+        /// Which of its values.
+        key: String,
     },
     /// The answer to a request.
     Reply {

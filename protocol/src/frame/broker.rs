@@ -26,6 +26,20 @@ pub enum BrokerFrame {
     Done { id: u64 },
     Pong { time: f64, server_time: u64 },
     Handled { room: RoomNo, no: u64, tick: u64 },
+    Acked { received: u64 },
+    Resumed { welcome: Welcome, received: u64, rooms: Vec<Recovery> },
+    View { joined: Joined, handled: u64, view: Bytes },
+    Latest { room: RoomNo, place: Place, type_: u32, key: String, payload: Bytes },
+}
+
+impl BrokerFrame {
+    /// Whether the frame counts for the position that a client acknowledges and resumes from.
+    pub fn is_counted(&self) -> bool {
+        !matches!(
+            self,
+            Self::Welcome(_) | Self::Pong { .. } | Self::Acked { .. } | Self::Resumed { .. } | Self::Latest { .. }
+        )
+    }
 }
 
 /// The answer to hello.
@@ -41,6 +55,57 @@ pub struct Welcome {
     pub time: u64,
     /// The largest frame in bytes that the broker takes.
     pub max_frame: u64,
+    /// Milliseconds since 1970 after which the token no longer holds, if it has an end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires: Option<u64>,
+    /// How the session can be taken up again, if the client asked for that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resume: Option<ResumeTerms>,
+    /// Why the session that was to be taken up is not there any more; this one is new.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lost: Option<String>,
+}
+
+/// What a client needs to come back.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ResumeTerms {
+    /// To be shown on the next connection.
+    pub token: String,
+    /// The client acknowledges at the latest after so many counted frames …
+    pub ack_frames: u64,
+    /// … or so many bytes of them.
+    pub ack_bytes: u64,
+}
+
+/// What became of one room while the client was away.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Recovery {
+    /// The room.
+    pub room: RoomNo,
+    /// How many of the client's messages to it the broker has counted.
+    pub no: u64,
+    /// What comes now.
+    pub outcome: Recovered,
+    /// With [`Recovered::Frames`]: how many frames of the room were missed and follow.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub frames: Option<u64>,
+    /// With [`Recovered::Lost`]: the code of the `closed` frame that ended the membership.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+/// The outcome of a resume for one room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Recovered {
+    /// Everything that was missed follows, in order.
+    #[serde(rename = "recovered")]
+    Frames,
+    /// A fresh view follows.
+    #[serde(rename = "view")]
+    View,
+    /// The membership has ended.
+    #[serde(rename = "lost")]
+    Lost,
 }
 
 /// What a new member learns about its room.
@@ -66,6 +131,9 @@ pub struct Joined {
     pub types: Vec<String>,
     /// What the lobby shows of the room.
     pub properties: BTreeMap<String, serde_json::Value>,
+    /// The code with which others may join, in rooms that are joined that way.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub invite: Option<String>,
 }
 
 impl BrokerFrame {
@@ -95,6 +163,14 @@ impl BrokerFrame {
             Self::Done { id } => frame.begin(2, op::DONE).uint(*id),
             Self::Pong { time, server_time } => frame.begin(3, op::PONG).value(time).uint(*server_time),
             Self::Handled { room, no, tick } => frame.begin(4, op::HANDLED).uint(room.0).uint(*no).uint(*tick),
+            Self::Acked { received } => frame.begin(2, op::ACKED).uint(*received),
+            Self::Resumed { welcome, received, rooms } => {
+                frame.begin(4, op::RESUMED).value(welcome).uint(*received).value(rooms)
+            }
+            Self::View { joined, handled, view } => frame.begin(4, op::VIEW).value(joined).uint(*handled).payload(view),
+            Self::Latest { room, place, type_, key, payload } => {
+                placed(frame.begin(7, op::LATEST), *room, *place).uint(*type_).value(key).payload(payload)
+            }
         }
         .finish()
     }
@@ -133,6 +209,16 @@ impl BrokerFrame {
             op::DONE => Self::Done { id: f.uint("id")? },
             op::PONG => Self::Pong { time: f.value("time")?, server_time: f.uint("server_time")? },
             op::HANDLED => Self::Handled { room: RoomNo(f.uint32("room")?), no: f.uint("no")?, tick: f.uint("tick")? },
+            op::ACKED => Self::Acked { received: f.uint("received")? },
+            op::RESUMED => {
+                Self::Resumed { welcome: f.value("welcome")?, received: f.uint("received")?, rooms: f.value("rooms")? }
+            }
+            op::VIEW => Self::View { joined: f.value("joined")?, handled: f.uint("handled")?, view: f.payload()? },
+            op::LATEST => {
+                let (room, place) = place(f)?;
+                let (type_, key) = (f.uint32("type")?, f.value("key")?);
+                Self::Latest { room, place, type_, key, payload: f.payload()? }
+            }
             _ => return Err(FrameError::UnknownOp(number)),
         })
     }

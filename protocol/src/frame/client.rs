@@ -20,6 +20,8 @@ pub enum ClientFrame {
     Subscribe { id: u64, room: RoomNo, topic: String },
     Unsubscribe { id: u64, room: RoomNo, topic: String },
     Ping { time: f64 },
+    Ack { received: u64 },
+    Token { id: u64, token: String },
 }
 
 /// Who speaks.
@@ -36,6 +38,20 @@ pub struct Hello {
     /// Proof of who the user is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub token: Option<String>,
+    /// That the session shall outlive its connections; the client then acknowledges what it gets.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resume: Option<ResumeWish>,
+}
+
+/// A session to take up again, or to be kept from now on.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ResumeWish {
+    /// The newest resume token of the session; none for a new session.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token: Option<String>,
+    /// Counted frames that the client has had in this session; none when it remembers nothing and wants fresh views.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub received: Option<u64>,
 }
 
 /// Which room to join, and as what.
@@ -46,6 +62,12 @@ pub struct Join {
     /// The room's kind, for the modes that may make one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kind: Option<String>,
+    /// The room's invite code, for [`JoinMode::Invite`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub invite: Option<String>,
+    /// The ticket, for [`JoinMode::Ticket`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ticket: Option<String>,
     /// The room's id, for [`JoinMode::Id`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub room: Option<String>,
@@ -67,6 +89,10 @@ pub enum JoinMode {
     Create,
     /// The room with this id.
     Id,
+    /// The room that has this invite code.
+    Invite,
+    /// The room that the ticket is for.
+    Ticket,
 }
 
 /// What a member is.
@@ -125,6 +151,8 @@ impl ClientFrame {
                 let (id, room, topic) = topic(&mut fields)?;
                 Self::Unsubscribe { id, room, topic }
             }
+            op::ACK => Self::Ack { received: fields.uint("received")? },
+            op::TOKEN => Self::Token { id: fields.uint("id")?, token: fields.value("token")? },
             _ => return Err(FrameError::UnknownOp(number)),
         })
     }
@@ -149,6 +177,8 @@ impl ClientFrame {
                 frame.begin(4, op::UNSUBSCRIBE).uint(*id).uint(room.0).value(topic)
             }
             Self::Ping { time } => frame.begin(2, op::PING).value(time),
+            Self::Ack { received } => frame.begin(2, op::ACK).uint(*received),
+            Self::Token { id, token } => frame.begin(3, op::TOKEN).uint(*id).value(token),
         }
         .finish()?;
         Ok(out)
@@ -168,6 +198,7 @@ impl Join {
     fn checked(self) -> Result<Self, FrameError> {
         short("kind", self.kind.as_ref(), MAX_NAME)?;
         short("room", self.room.as_ref(), MAX_NAME)?;
+        short("invite", self.invite.as_ref(), MAX_NAME)?;
         Ok(self)
     }
 }

@@ -3,8 +3,8 @@
 mod broker;
 mod client;
 
-pub use broker::{BrokerFrame, Joined, Welcome};
-pub use client::{ClientFrame, Hello, Join, JoinMode, Role, TypeRef};
+pub use broker::{BrokerFrame, Joined, Recovered, Recovery, ResumeTerms, Welcome};
+pub use client::{ClientFrame, Hello, Join, JoinMode, ResumeWish, Role, TypeRef};
 
 use crate::codec::FieldError;
 
@@ -22,7 +22,7 @@ pub enum FrameError {
     TooLong(&'static str),
 }
 
-/// The op numbers of both directions, as in PROTOCOL.md. 9 and 44 to 48 are reserved.
+/// The op numbers of both directions, as in PROTOCOL.md. 45 to 47 are reserved.
 pub mod op {
     #![allow(missing_docs, reason = "each is the frame of its name")]
     pub const HELLO: u8 = 1;
@@ -33,6 +33,8 @@ pub mod op {
     pub const SUBSCRIBE: u8 = 6;
     pub const UNSUBSCRIBE: u8 = 7;
     pub const PING: u8 = 8;
+    pub const ACK: u8 = 9;
+    pub const TOKEN: u8 = 10;
     pub const WELCOME: u8 = 33;
     pub const JOINED: u8 = 34;
     pub const TYPES: u8 = 35;
@@ -44,4 +46,8 @@ pub mod op {
     pub const DONE: u8 = 41;
     pub const PONG: u8 = 42;
     pub const HANDLED: u8 = 43;
+    pub const ACKED: u8 = 44;
+    pub const RESUMED: u8 = 48;
+    pub const VIEW: u8 = 49;
+    pub const LATEST: u8 = 50;
 }

@@ -2,7 +2,9 @@
 
 use bytes::Bytes;
 use parlor_protocol::codec::to_payload;
-use parlor_protocol::frame::{Hello, Join, JoinMode, Joined, Role, TypeRef, Welcome};
+use parlor_protocol::frame::{
+    Hello, Join, JoinMode, Joined, Recovered, Recovery, ResumeTerms, ResumeWish, Role, TypeRef, Welcome,
+};
 use parlor_protocol::limits::{MAX_DEPTH, MAX_UINT};
 use parlor_protocol::{BrokerFrame, ClientFrame, ErrorCode, Failure, Place, PlayerId, RoomId, RoomNo, Seq};
 use proptest::collection::{btree_map, vec};
@@ -141,18 +143,23 @@ fn to_broker(payload: BoxedStrategy<Bytes>) -> impl Strategy<Value = ClientFrame
         (uint(), room(), text()).prop_map(|(id, room, topic)| ClientFrame::Subscribe { id, room, topic }),
         (uint(), room(), text()).prop_map(|(id, room, topic)| ClientFrame::Unsubscribe { id, room, topic }),
         finite().prop_map(|time| ClientFrame::Ping { time }),
+        uint().prop_map(|received| ClientFrame::Ack { received }),
+        (uint(), text()).prop_map(|(id, token)| ClientFrame::Token { id, token }),
     ]
 }
 
 fn hello() -> impl Strategy<Value = Hello> {
-    (text(), option::of(text()), option::of(text()), option::of("[a-z]{0,200}"))
-        .prop_map(|(client, game, name, token)| Hello { client, game, name, token })
+    let wish = (option::of(text()), option::of(uint())).prop_map(|(token, received)| ResumeWish { token, received });
+    (text(), option::of(text()), option::of(text()), option::of("[a-z]{0,200}"), option::of(wish))
+        .prop_map(|(client, game, name, token, resume)| Hello { client, game, name, token, resume })
 }
 
 fn join() -> impl Strategy<Value = Join> {
-    let mode = select(vec![JoinMode::FindOrCreate, JoinMode::Create, JoinMode::Id]);
-    (mode, option::of(text()), option::of(text()), role(), any::<bool>())
-        .prop_map(|(mode, kind, room, role, private)| Join { mode, kind, room, role, private })
+    use JoinMode::{Create, FindOrCreate, Id, Invite, Ticket};
+    let texts = (option::of(text()), option::of(text()), option::of(text()), option::of(text()));
+    (select(vec![FindOrCreate, Create, Id, Invite, Ticket]), texts, role(), any::<bool>()).prop_map(
+        |(mode, (kind, room, invite, ticket), role, private)| Join { mode, kind, room, invite, ticket, role, private },
+    )
 }
 
 fn from_broker(payload: BoxedStrategy<Bytes>) -> impl Strategy<Value = BrokerFrame> {
@@ -180,7 +187,7 @@ fn from_broker(payload: BoxedStrategy<Bytes>) -> impl Strategy<Value = BrokerFra
             id,
             error
         }),
-        (room(), place(), text(), payload).prop_map(|(room, place, code, result)| BrokerFrame::Closed {
+        (room(), place(), text(), payload.clone()).prop_map(|(room, place, code, result)| BrokerFrame::Closed {
             room,
             place,
             code,
@@ -190,24 +197,55 @@ fn from_broker(payload: BoxedStrategy<Bytes>) -> impl Strategy<Value = BrokerFra
         uint().prop_map(|id| BrokerFrame::Done { id }),
         (finite(), uint()).prop_map(|(time, server_time)| BrokerFrame::Pong { time, server_time }),
         (room(), uint(), uint()).prop_map(|(room, no, tick)| BrokerFrame::Handled { room, no, tick }),
+        uint().prop_map(|received| BrokerFrame::Acked { received }),
+        (welcome(), uint(), vec(recovery(), 0..4)).prop_map(|(welcome, received, rooms)| BrokerFrame::Resumed {
+            welcome,
+            received,
+            rooms
+        }),
+        (joined(), uint(), payload.clone()).prop_map(|(joined, handled, view)| BrokerFrame::View {
+            joined,
+            handled,
+            view
+        }),
+        (room(), place(), any::<u32>(), text(), payload)
+            .prop_map(|(room, place, type_, key, payload)| BrokerFrame::Latest { room, place, type_, key, payload }),
     ]
 }
 
 fn welcome() -> impl Strategy<Value = Welcome> {
-    (text(), text(), text(), uint(), uint()).prop_map(|(session, account, server, time, max_frame)| Welcome {
-        session,
-        account,
-        server,
-        time,
-        max_frame,
-    })
+    let terms = (text(), uint(), uint()).prop_map(|(token, ack_frames, ack_bytes)| ResumeTerms {
+        token,
+        ack_frames,
+        ack_bytes,
+    });
+    let more = (option::of(uint()), option::of(terms), option::of(text()));
+    (text(), text(), text(), uint(), uint(), more).prop_map(
+        |(session, account, server, time, max_frame, (expires, resume, lost))| Welcome {
+            session,
+            account,
+            server,
+            time,
+            max_frame,
+            expires,
+            resume,
+            lost,
+        },
+    )
+}
+
+fn recovery() -> impl Strategy<Value = Recovery> {
+    let outcome = select(vec![Recovered::Frames, Recovered::View, Recovered::Lost]);
+    (room(), uint(), outcome, option::of(uint()), option::of(text()))
+        .prop_map(|(room, no, outcome, frames, reason)| Recovery { room, no, outcome, frames, reason })
 }
 
 fn joined() -> impl Strategy<Value = Joined> {
     let room_id = "[A-Za-z0-9_-]{1,64}".prop_map(|id| RoomId::parse(&id).unwrap());
     let named = (room(), room_id, text(), any::<u32>(), role());
-    (named, place(), any::<u32>(), vec(text(), 0..20), btree_map(text(), json_value(), 0..3)).prop_map(
-        |((room, id, kind, player, role), place, routes, types, properties)| Joined {
+    let shown = (btree_map(text(), json_value(), 0..3), option::of(text()));
+    (named, place(), any::<u32>(), vec(text(), 0..20), shown).prop_map(
+        |((room, id, kind, player, role), place, routes, types, (properties, invite))| Joined {
             room,
             id,
             kind,
@@ -218,6 +256,7 @@ fn joined() -> impl Strategy<Value = Joined> {
             routes,
             types,
             properties,
+            invite,
         },
     )
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use parlor_protocol::codec::NIL;
-use parlor_protocol::frame::{Joined, Role, Welcome};
+use parlor_protocol::frame::{Joined, Recovered, Recovery, ResumeTerms, Role, Welcome};
 use parlor_protocol::limits::MAX_UINT;
 use parlor_protocol::{BrokerFrame, ErrorCode, Failure, Place, PlayerId, RoomId, RoomNo, Seq};
 use serde_json::{Value, json};
@@ -13,8 +13,9 @@ use super::payload;
 const ROOM: RoomNo = RoomNo(7);
 
 pub(super) fn frames() -> Vec<(&'static str, BrokerFrame)> {
-    let mut frames = vec![("welcome", BrokerFrame::Welcome(welcome()))];
+    let mut frames = sessions();
     frames.extend(joins());
+    frames.extend(latest());
     frames.extend(types());
     frames.extend(publishes());
     frames.extend(answers());
@@ -42,7 +43,34 @@ fn welcome() -> Welcome {
         server: "parlor/0.1.0".into(),
         time: 1_785_931_200_000,
         max_frame: 65536,
+        expires: None,
+        resume: None,
+        lost: None,
     }
+}
+
+fn sessions() -> Vec<(&'static str, BrokerFrame)> {
+    let terms = ResumeTerms { token: "AAAAAAAAAAE".into(), ack_frames: 1024, ack_bytes: 65536 };
+    let next = ResumeTerms { token: "AAAAAAAAAAI".into(), ..terms.clone() };
+    let kept = Welcome { resume: Some(terms), ..welcome() };
+    let lost = Welcome { lost: Some("expired".into()), ..kept.clone() };
+    let known = Welcome { account: "ann".into(), expires: Some(1_785_934_800_000), ..welcome() };
+    let resumed = Welcome { resume: Some(next), ..welcome() };
+    let room = |room, no, outcome| Recovery { room: RoomNo(room), no, outcome, frames: None, reason: None };
+    let recovered = Recovery { frames: Some(3), ..room(7, 12, Recovered::Frames) };
+    let closed = Recovery { reason: Some("closed".into()), ..room(9, 0, Recovered::Lost) };
+    let rooms = vec![recovered.clone(), room(8, 4, Recovered::View), closed];
+    vec![
+        ("welcome", BrokerFrame::Welcome(welcome())),
+        ("welcome_kept", BrokerFrame::Welcome(kept)),
+        ("welcome_lost", BrokerFrame::Welcome(lost)),
+        ("welcome_token", BrokerFrame::Welcome(known)),
+        ("resumed", BrokerFrame::Resumed { welcome: resumed.clone(), received: 13, rooms: vec![recovered] }),
+        ("resumed_all_outcomes", BrokerFrame::Resumed { welcome: resumed.clone(), received: MAX_UINT, rooms }),
+        ("resumed_no_rooms", BrokerFrame::Resumed { welcome: resumed, received: 0, rooms: Vec::new() }),
+        ("acked", BrokerFrame::Acked { received: 13 }),
+        ("acked_large", BrokerFrame::Acked { received: MAX_UINT }),
+    ]
 }
 
 fn joins() -> Vec<(&'static str, BrokerFrame)> {
@@ -57,6 +85,7 @@ fn joins() -> Vec<(&'static str, BrokerFrame)> {
         routes: 2,
         types: ["move", "buy", "moved"].map(String::from).to_vec(),
         properties: BTreeMap::from([("map".into(), json!("dust"))]),
+        invite: None,
     };
     let bare =
         Joined { role: Role::Spectator, routes: 0, types: Vec::new(), properties: BTreeMap::new(), ..player.clone() };
@@ -71,7 +100,12 @@ fn joins() -> Vec<(&'static str, BrokerFrame)> {
     };
     let kept = json!({"members": {"1": "Zoë", "2": "Ann"}, "values": {"flag": {"x": 1}, "round": 3}});
     let view = || payload(json!({"players": {"1": [0.5, 0.25]}}));
+    let open = Joined { invite: Some("7KQ2-XM4P".into()), ..player.clone() };
+    let again = Joined { seq: Seq(41), ..player.clone() };
     vec![
+        ("view", BrokerFrame::View { joined: again, handled: 12, view: view() }),
+        ("view_nil", BrokerFrame::View { joined: bare.clone(), handled: 0, view: NIL }),
+        ("joined_invite", BrokerFrame::Joined { id: 1, joined: open, view: view() }),
         ("joined", BrokerFrame::Joined { id: 1, joined: player, view: view() }),
         ("joined_spectator", BrokerFrame::Joined { id: MAX_UINT, joined: bare, view: NIL }),
         ("joined_late", BrokerFrame::Joined { id: 70_000, joined: late, view: view() }),
@@ -115,6 +149,21 @@ fn publishes() -> Vec<(&'static str, BrokerFrame)> {
     ]
 }
 
+fn latest() -> Vec<(&'static str, BrokerFrame)> {
+    let latest = |seq, key: &str, value: Value| BrokerFrame::Latest {
+        room: ROOM,
+        place: at(seq, 1),
+        type_: 2,
+        key: key.into(),
+        payload: payload(value),
+    };
+    vec![
+        ("latest", latest(6, "2", json!({"player": 2, "x": 1.5, "y": -2}))),
+        ("latest_nil", latest(MAX_UINT, "", Value::Null)),
+        ("latest_unicode", latest(7, "ключ", json!([1, 2]))),
+    ]
+}
+
 fn answers() -> Vec<(&'static str, BrokerFrame)> {
     let reply = |id, value| BrokerFrame::Reply { room: ROOM, place: at(6, 0), id, payload: payload(value) };
     let refused = |no, id, error| BrokerFrame::Refused { room: ROOM, place: at(7, 0), no, id, error };
@@ -141,6 +190,8 @@ fn closes() -> Vec<(&'static str, BrokerFrame)> {
         ("closed_left", closed("left", Value::Null)),
         ("closed_kicked", closed("kicked", json!("afk"))),
         ("closed_room_failed", closed("room_failed", Value::Null)),
+        ("closed_expired", closed("expired", Value::Null)),
+        ("closed_replaced", closed("replaced", Value::Null)),
         ("closed_shutting_down", closed("shutting_down", Value::Null)),
     ]
 }

@@ -1,7 +1,7 @@
 //! What a client says. Keys of payload maps are written in alphabetical order, so that nothing depends on map order.
 
 use parlor_protocol::codec::NIL;
-use parlor_protocol::frame::{Hello, Join, JoinMode, Role, TypeRef};
+use parlor_protocol::frame::{Hello, Join, JoinMode, ResumeWish, Role, TypeRef};
 use parlor_protocol::limits::MAX_UINT;
 use parlor_protocol::{ClientFrame, RoomNo};
 use serde_json::{Value, json};
@@ -24,6 +24,9 @@ pub(super) fn frames() -> Vec<(&'static str, ClientFrame)> {
         ("ping", ClientFrame::Ping { time: 81234.5 }),
         ("ping_whole", ClientFrame::Ping { time: 1_785_931_200_123.0 }),
         ("ping_negative", ClientFrame::Ping { time: -0.25 }),
+        ("ack", ClientFrame::Ack { received: 17 }),
+        ("ack_large", ClientFrame::Ack { received: MAX_UINT }),
+        ("token", ClientFrame::Token { id: 8, token: "t0ken".into() }),
     ]);
     frames
 }
@@ -34,12 +37,20 @@ fn hellos() -> Vec<(&'static str, ClientFrame)> {
         game: Some("1.4.2".into()),
         name: Some("Zoë 🎲".into()),
         token: Some("t0ken".into()),
+        resume: None,
+    };
+    let resuming = |token: Option<&str>, received| Hello {
+        resume: Some(ResumeWish { token: token.map(Into::into), received }),
+        ..hello()
     };
     let named = Hello { name: Some("Ann".into()), ..hello() };
     vec![
         ("hello", ClientFrame::Hello(named)),
         ("hello_least", ClientFrame::Hello(hello())),
         ("hello_full", ClientFrame::Hello(full)),
+        ("hello_to_be_kept", ClientFrame::Hello(resuming(None, None))),
+        ("hello_resume", ClientFrame::Hello(resuming(Some("AAAAAAAAAAE"), Some(17)))),
+        ("hello_resume_afresh", ClientFrame::Hello(resuming(Some("AAAAAAAAAAE"), None))),
     ]
 }
 
@@ -51,14 +62,17 @@ fn joins() -> Vec<(&'static str, ClientFrame)> {
     let find = Join {
         mode: JoinMode::FindOrCreate,
         kind: Some("arena".into()),
+        invite: None,
+        ticket: None,
         room: None,
         role: Role::Player,
         private: false,
     };
     let create = Join { mode: JoinMode::Create, ..find.clone() };
     let private = Join { private: true, ..create.clone() };
-    let by_id =
-        Join { mode: JoinMode::Id, kind: None, room: Some("k3F9xQ2m".into()), role: Role::Player, private: false };
+    let by_id = Join { mode: JoinMode::Id, kind: None, room: Some("k3F9xQ2m".into()), ..find.clone() };
+    let invited = Join { mode: JoinMode::Invite, kind: None, invite: Some("7KQ2-XM4P".into()), ..find.clone() };
+    let ticket = Join { mode: JoinMode::Ticket, kind: None, ticket: Some("dGlja2V0".into()), ..find.clone() };
     let watch = Join { role: Role::Spectator, ..by_id.clone() };
     let map = || payload(json!({"map": "dust"}));
     vec![
@@ -67,6 +81,8 @@ fn joins() -> Vec<(&'static str, ClientFrame)> {
         ("join_create", ClientFrame::Join { id: 3, join: create, options: map() }),
         ("join_create_private", ClientFrame::Join { id: 300, join: private, options: payload(json!({"laps": 3})) }),
         ("join_id", ClientFrame::Join { id: 70_000, join: by_id, options: NIL }),
+        ("join_invite", ClientFrame::Join { id: 5, join: invited, options: NIL }),
+        ("join_ticket", ClientFrame::Join { id: 6, join: ticket, options: NIL }),
         ("join_id_spectator", ClientFrame::Join { id: MAX_UINT, join: watch, options: NIL }),
     ]
 }
