@@ -106,7 +106,7 @@ fn every_frame_is_in_the_tables_of_ops() {
 
 #[test]
 fn limits_and_sub_protocols_are_those_of_the_code() {
-    let limits = rows("10. Limits");
+    let limits = rows("11. Limits");
     let beyond = |what: &str| limits.iter().find(|row| row[0].starts_with(what)).unwrap()[1];
     assert_eq!(beyond("kind, room id"), format!("{MAX_NAME} bytes"));
     assert_eq!(beyond("`client`"), format!("{MAX_LABEL} bytes"));
