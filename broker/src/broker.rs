@@ -13,7 +13,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tracing::info;
 
-use crate::config::Config;
+use crate::config::{Config, ConfigError};
 use crate::engine::embedded::Embedded;
 use crate::host::relay;
 use crate::listener::{self, Listener};
@@ -63,6 +63,9 @@ impl std::fmt::Debug for Connector {
 /// Why a broker did not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
+    /// The configuration contradicts itself.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
     /// The address is in use, or not this machine's.
     #[error("cannot listen on {0}: {1}")]
     Listen(SocketAddr, std::io::Error),
@@ -84,6 +87,7 @@ impl Broker {
     /// # Errors
     /// [`StartError`], in one line.
     pub async fn start(config: &Config, mut kinds: Vec<Kind>, pages: Router) -> Result<Self, StartError> {
+        config.check()?;
         kinds.extend(config.relay.iter().map(|relay| relay::kind(&relay.kind, relay.policy.clone())));
         check(&kinds)?;
         let metrics = Metrics::default();

@@ -1,28 +1,72 @@
-//! The flags that every program with a broker in it has.
+//! The flags that every program with a broker in it has, and what it does besides serving.
 
+use std::io::Write;
 use std::net::IpAddr;
 use std::path::PathBuf;
 
+use clap::builder::BoolishValueParser;
+
 use crate::config::{Config, ConfigError};
 
-/// Flags, over environment, over the configuration file, over the defaults.
+/// Flags, over environment, over the configuration file, over the defaults. They may stand before or behind a command.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct ServeArgs {
     /// Port for WebSocket, REST and pages; 0 takes any free one [default: 7373]
-    #[arg(long, env = "PARLOR_PORT")]
+    #[arg(long, env = "PARLOR_PORT", global = true)]
     pub port: Option<u16>,
     /// Address to listen on [default: 127.0.0.1]
-    #[arg(long, env = "PARLOR_HOST", value_name = "IP")]
+    #[arg(long, env = "PARLOR_HOST", value_name = "IP", global = true)]
     pub host: Option<IpAddr>,
     /// TOML file with the configuration
-    #[arg(long, env = "PARLOR_CONFIG", value_name = "FILE")]
+    #[arg(long, env = "PARLOR_CONFIG", value_name = "FILE", global = true)]
     pub config: Option<PathBuf>,
     /// Key for REST calls that change something; without one they are refused
-    #[arg(long, env = "PARLOR_SERVER_KEY", value_name = "KEY", hide_env_values = true)]
+    #[arg(long, env = "PARLOR_SERVER_KEY", value_name = "KEY", hide_env_values = true, global = true)]
     pub server_key: Option<String>,
     /// Threads that run rooms [default: one per core]
-    #[arg(long, env = "PARLOR_SHARDS", value_name = "N")]
+    #[arg(long, env = "PARLOR_SHARDS", value_name = "N", global = true)]
     pub shards: Option<usize>,
+    /// Lets clients in without a token; --guests=false does not [default: false]
+    #[arg(
+        long,
+        env = "PARLOR_GUESTS",
+        value_name = "BOOL",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "true",
+        value_parser = BoolishValueParser::new(),
+        global = true
+    )]
+    pub guests: Option<bool>,
+    /// Secret for resume tokens and tickets, so that they outlive the process; 32 bytes or more
+    #[arg(long, env = "PARLOR_SECRET", hide_env_values = true, global = true)]
+    pub secret: Option<String>,
+    /// PEM file with the certificate and its chain
+    #[arg(long, env = "PARLOR_TLS_CERTIFICATE", value_name = "FILE", global = true)]
+    pub tls_certificate: Option<PathBuf>,
+    /// PEM file with the certificate's private key
+    #[arg(long, env = "PARLOR_TLS_KEY", value_name = "FILE", global = true)]
+    pub tls_key: Option<PathBuf>,
+    /// Public keys of tokens: a PEM or JWKS file, or the URL of a JWKS
+    #[arg(long, env = "PARLOR_AUTH_KEYS", value_name = "FILE_OR_URL", global = true)]
+    pub auth_keys: Option<String>,
+    /// Secret of tokens signed with HS256; 32 bytes or more
+    #[arg(long, env = "PARLOR_AUTH_SECRET", value_name = "SECRET", hide_env_values = true, global = true)]
+    pub auth_secret: Option<String>,
+    /// What to do instead of serving
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+/// What a program with a broker can do instead of serving.
+#[derive(Clone, Debug, clap::Subcommand)]
+pub enum Command {
+    /// Check the configuration: file, environment and flags together
+    Config {
+        /// Print it as a configuration file, each key with its meaning; secrets are left out
+        #[arg(long)]
+        print: bool,
+    },
 }
 
 impl ServeArgs {
@@ -38,11 +82,36 @@ impl ServeArgs {
         if let Some(host) = self.host {
             config.listen.set_ip(host);
         }
-        if let Some(shards) = self.shards {
-            config.shards = shards;
-        }
-        config.server_key = self.server_key.clone().or(config.server_key);
+        config.shards = self.shards.unwrap_or(config.shards);
+        config.auth.guests = self.guests.unwrap_or(config.auth.guests);
+        over(&mut config.server_key, &self.server_key);
+        over(&mut config.secret, &self.secret);
+        over(&mut config.tls.certificate, &self.tls_certificate);
+        over(&mut config.tls.key, &self.tls_key);
+        over(&mut config.auth.keys, &self.auth_keys);
+        over(&mut config.auth.secret, &self.auth_secret);
         Ok(config)
+    }
+}
+
+fn over<T: Clone>(value: &mut Option<T>, flag: &Option<T>) {
+    if flag.is_some() {
+        value.clone_from(flag);
+    }
+}
+
+impl Command {
+    /// Does it, writing to the standard output.
+    ///
+    /// # Errors
+    /// When the configuration cannot be used.
+    pub fn run(&self, config: &Config) -> Result<(), ConfigError> {
+        let Self::Config { print } = self;
+        config.check()?;
+        let answer = if *print { config.print()? } else { "the configuration is fine\n".to_owned() };
+        // Whoever stopped reading has read enough.
+        let _ = std::io::stdout().write_all(answer.as_bytes());
+        Ok(())
     }
 }
 

@@ -19,16 +19,20 @@ struct Args {
 async fn main() -> ExitCode {
     cli::log();
     let args = Args::parse();
-    let result = match args.serve.config() {
-        Ok(config) => serve(config).await.map_err(|error| error.to_string()),
-        Err(error) => Err(error.to_string()),
-    };
-    match result {
+    match run(&args.serve).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("parlor: {error}");
             ExitCode::FAILURE
         }
+    }
+}
+
+async fn run(args: &ServeArgs) -> Result<(), parlor_broker::StartError> {
+    let config = args.config()?;
+    match &args.command {
+        Some(command) => Ok(command.run(&config)?),
+        None => serve(config).await,
     }
 }
 

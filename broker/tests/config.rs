@@ -1,14 +1,19 @@
-//! The configuration: what a file may say, what it may not, and what wins.
+//! The configuration: what a file may say, what it may not, what contradicts itself, what wins, and how it is printed.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use clap::Parser;
 use parlor_broker::cli::ServeArgs;
-use parlor_broker::config::ConfigError;
-use parlor_broker::{Config, Limits};
+use parlor_broker::config::{Auth, AuthHook, ConfigError, KEYS, RelayConfig, Tls};
+use parlor_broker::{Broker, Config, Limits, StartError};
+use parlor_protocol::Policy;
+use parlor_protocol::policy::Handled;
 use proptest::prelude::*;
+
+const SECRET: &str = "0123456789abcdef0123456789abcdef";
 
 #[derive(Parser)]
 struct Args {
@@ -30,56 +35,199 @@ fn file(name: &str, text: &str) -> PathBuf {
     path
 }
 
+/// A file that sets every key to something that is not its default.
+const FULL: &str = r#"
+listen = "0.0.0.0:80"
+server_key = "k"
+shards = 3
+secret = "0123456789abcdef0123456789abcdef"
+origins = ["https://game.example", "capacitor://localhost", "http://[::1]:8080", "*"]
+trusted_proxies = ["10.0.0.0/8", "192.0.2.1", "fd00::/8"]
+
+[tls]
+certificate = "chain.pem"
+key = "key.pem"
+
+[auth]
+guests = true
+secret = "0123456789abcdef0123456789abcdef"
+keys = "https://id.example/jwks.json"
+issuer = "https://id.example"
+audience = "game"
+leeway_s = 5
+
+[limits]
+max_frame_bytes = 1
+max_fragments = 2
+max_head_bytes = 10_003
+header_timeout_ms = 4
+frame_timeout_ms = 5
+hello_timeout_ms = 6
+ping_after_ms = 7
+idle_timeout_ms = 8
+write_deadline_ms = 9
+outbox_frames = 10
+outbox_bytes = 11
+bad_frames = 12
+messages_per_s = 13
+bytes_per_s = 14
+control_frames_per_s = 15
+connections = 16
+connections_per_address = 17
+sessions_away = 18
+rooms = 19
+rooms_per_session = 20
+subscriptions = 21
+gather_members = 22
+drain_ms = 23
+
+[[relay]]
+kind = "chat"
+max_players = 15
+empty_ttl_ms = 16
+handled = "told"
+
+[[relay]]
+kind = "board"
+"#;
+
+fn full() -> Config {
+    let limits = Limits {
+        max_frame_bytes: 1,
+        max_fragments: 2,
+        max_head_bytes: 10_003,
+        header_timeout_ms: 4,
+        frame_timeout_ms: 5,
+        hello_timeout_ms: 6,
+        ping_after_ms: 7,
+        idle_timeout_ms: 8,
+        write_deadline_ms: 9,
+        outbox_frames: 10,
+        outbox_bytes: 11,
+        bad_frames: 12,
+        messages_per_s: 13,
+        bytes_per_s: 14,
+        control_frames_per_s: 15,
+        connections: 16,
+        connections_per_address: 17,
+        sessions_away: 18,
+        rooms: 19,
+        rooms_per_session: 20,
+        subscriptions: 21,
+        gather_members: 22,
+        drain_ms: 23,
+    };
+    let auth = Auth {
+        guests: true,
+        secret: Some(SECRET.into()),
+        keys: Some("https://id.example/jwks.json".into()),
+        issuer: Some("https://id.example".into()),
+        audience: Some("game".into()),
+        leeway_s: 5,
+    };
+    let chat = Policy { max_players: 15, empty_ttl_ms: 16, handled: Handled::Told, ..Policy::default() };
+    Config {
+        listen: "0.0.0.0:80".parse().unwrap(),
+        server_key: Some("k".into()),
+        shards: 3,
+        secret: Some(SECRET.into()),
+        origins: ["https://game.example", "capacitor://localhost", "http://[::1]:8080", "*"].map(str::to_owned).into(),
+        trusted_proxies: ["10.0.0.0/8", "192.0.2.1/32", "fd00::/8"].map(|network| network.parse().unwrap()).into(),
+        tls: Tls { certificate: Some("chain.pem".into()), key: Some("key.pem".into()) },
+        auth,
+        limits,
+        relay: vec![
+            RelayConfig { kind: "chat".into(), policy: chat },
+            RelayConfig { kind: "board".into(), policy: Policy::default() },
+        ],
+    }
+}
+
 #[test]
 fn nothing_said_is_the_default() {
     assert_eq!(read("empty", "").unwrap(), Config::default());
-    assert_eq!(read("sections", "[limits]\n").unwrap(), Config::default());
+    assert_eq!(read("sections", "[tls]\n[auth]\n[limits]\n").unwrap(), Config::default());
+    Config::default().check().unwrap();
 }
 
 #[test]
 fn every_key_can_be_set() {
-    let text = "listen = \"0.0.0.0:80\"\nserver_key = \"k\"\nshards = 3\n[limits]\nmax_frame_bytes = 1\nheader_timeout_ms = 2\n\
-        hello_timeout_ms = 3\nping_after_ms = 4\nidle_timeout_ms = 5\nwrite_deadline_ms = 6\noutbox_frames = 7\noutbox_bytes = 8\n\
-        bad_frames = 9\nconnections = 10\nrooms = 11\nrooms_per_session = 12\nrooms_made_per_session = 15\ngather_members = 13\ndrain_ms = 14\n\
-        [[relay]]\nkind = \"chat\"\nmax_players = 15\nempty_ttl_ms = 16\nhandled = \"told\"\n";
-    let config = read("all", text).unwrap();
-    assert_eq!(
-        (config.listen.to_string().as_str(), config.server_key.as_deref(), config.shards),
-        ("0.0.0.0:80", Some("k"), 3)
-    );
-    let limits = Limits {
-        max_frame_bytes: 1,
-        header_timeout_ms: 2,
-        hello_timeout_ms: 3,
-        ping_after_ms: 4,
-        idle_timeout_ms: 5,
-        write_deadline_ms: 6,
-        outbox_frames: 7,
-        outbox_bytes: 8,
-        bad_frames: 9,
-        connections: 10,
-        rooms: 11,
-        rooms_per_session: 12,
-        rooms_made_per_session: 15,
-        gather_members: 13,
-        drain_ms: 14,
-    };
-    assert_eq!(config.limits, limits);
-    assert_eq!(config.relay.len(), 1);
-    let (kind, policy) = (&config.relay[0].kind, &config.relay[0].policy);
-    assert_eq!((kind.as_str(), policy.max_players, policy.empty_ttl_ms), ("chat", 15, 16));
-    assert_eq!(policy.handled, parlor_protocol::policy::Handled::Told);
-    assert_eq!(policy.queue_len, 4096, "what is not said is the default");
+    let config = read("all", FULL).unwrap();
+    assert_eq!(config, full());
+    config.check().unwrap();
+}
+
+#[test]
+fn the_table_of_keys_has_every_field() {
+    let table = toml::Table::try_from(full()).unwrap();
+    let mut fields = BTreeSet::new();
+    for (name, value) in &table {
+        match value.as_table() {
+            Some(section) => fields.extend(section.keys().map(|inner| format!("{name}.{inner}"))),
+            None => drop(fields.insert(name.clone())),
+        }
+    }
+    assert_eq!(KEYS.iter().map(|key| key.name.to_owned()).collect::<BTreeSet<_>>(), fields);
+    for key in &KEYS {
+        let (section, name) = key.parts();
+        let value = if section.is_empty() { &table[name] } else { &table[section][name] };
+        assert_eq!(value.is_integer(), !key.unit.is_empty(), "{} is a number, or has no unit", key.name);
+        for (end, unit) in [("_ms", "milliseconds"), ("_bytes", "bytes"), ("_per_s", " a second")] {
+            assert!(!name.ends_with(end) || key.unit.ends_with(unit), "{} counts {}", key.name, key.unit);
+        }
+    }
 }
 
 #[test]
 fn a_mistake_is_told_in_one_line_with_its_place() {
     let cases = [
-        ("top", "\n\nport = 1", "line 3: unknown field `port`"),
-        ("deep", "[limits]\nroms = 1", "line 2: unknown field `roms`"),
-        ("type", "shards = \"two\"", "line 1: invalid type"),
-        ("relay", "[[relay]]\nmax_players = 1", "missing field `kind`"),
-        ("policy", "[[relay]]\nkind = \"chat\"\nmax_plyers = 1", "max_plyers"),
+        ("top", "\n\nlisten_on = 1", "line 3: unknown key `listen_on`; did you mean `listen`?"),
+        ("deep", "[limits]\nroms = 1", "line 2: unknown key `limits.roms`; did you mean `rooms`?"),
+        (
+            "short",
+            "[limits]\nidle_timeout = 1",
+            "line 2: unknown key `limits.idle_timeout`; did you mean `idle_timeout_ms`?",
+        ),
+        ("old", "[limits]\nrooms_made_per_session = 1", "did you mean `rooms_per_session`?"),
+        ("place", "rooms = 1", "line 1: unknown key `rooms`; did you mean `limits.rooms`?"),
+        ("near", "[auth]\nkey = \"a\"", "line 2: unknown key `auth.key`; did you mean `keys`?"),
+        ("dots", "limits.rooms = 1\nlimits.romms = 1", "line 2: unknown key `limits.romms`; did you mean `rooms`?"),
+        ("inline", "auth = { guest = true }", "line 1: unknown key `auth.guest`; did you mean `guests`?"),
+        ("section", "\n[limit]\nrooms = 1", "line 2: unknown key `limit`; did you mean `limits`?"),
+        ("array", "[[relays]]\nkind = \"chat\"", "line 1: unknown key `relays`; did you mean `relay`?"),
+        ("alien", "xyzzy = 1", "line 1: unknown key `xyzzy`; `config --print` shows those that there are"),
+        ("first", "[limits]\nzooms = 1\n[auth]\nguest = 1", "line 2: unknown key `limits.zooms`"),
+        (
+            "policy",
+            "[[relay]]\nkind = \"chat\"\nmax_plyers = 1",
+            "line 3: unknown key `relay.max_plyers`; did you mean `max_players`?",
+        ),
+        (
+            "value",
+            "[[relay]]\nkind = \"chat\"\n\nmax_players = \"x\"",
+            "line 4: `relay.max_players`: invalid type: string \"x\"",
+        ),
+        ("choice", "[[relay]]\nkind = \"chat\"\nhandled = \"loud\"", "line 3: `relay.handled`: unknown variant `loud`"),
+        ("kindless", "\n[[relay]]\nmax_players = 1", "line 2: `relay`: missing field `kind`"),
+        ("kind", "[[relay]]\nkind = 1", "line 2: `relay.kind`: invalid type: integer `1`, expected a string"),
+        ("type", "shards = \"two\"", "line 1: `shards`: invalid type: string \"two\", expected a number from 0"),
+        (
+            "sign",
+            "[limits]\n\nrooms = -5",
+            "line 3: `limits.rooms`: invalid value: integer `-5`, expected a number from 0",
+        ),
+        ("large", "[limits]\nbad_frames = 5000000000", "line 2: `limits.bad_frames`: invalid value"),
+        ("table", "limits = 5", "line 1: `limits`: invalid type: integer `5`, expected a table"),
+        ("flat", "[shards]\n", "line 1: `shards`: invalid type: map"),
+        ("address", "listen = \"here\"", "line 1: `listen`: invalid socket address"),
+        (
+            "network",
+            "trusted_proxies = [\n\"10.0.0.1\",\n\"proxy\"]",
+            "line 3: `trusted_proxies`: invalid value: string \"proxy\"",
+        ),
+        ("prefix", "trusted_proxies = [\"10.0.0.0/33\"]", "expected an address or a network such as 10.0.0.0/8"),
+        ("twice", "shards = 1\nshards = 2", "line 2: "),
+        ("syntax", "shards = 1\nshards 2", "line 2: "),
     ];
     for (name, text, expected) in cases {
         let said = read(name, text).expect_err(name).to_string();
@@ -88,31 +236,230 @@ fn a_mistake_is_told_in_one_line_with_its_place() {
 }
 
 #[test]
+fn what_contradicts_itself_is_refused_in_one_line_that_names_the_keys() {
+    let tokens = format!("[auth]\nsecret = \"{SECRET}\"\n");
+    let cases = [
+        ("[tls]\ncertificate = \"c\"", "tls.certificate is set, but not tls.key"),
+        ("[tls]\nkey = \"k\"", "tls.key is set, but not tls.certificate"),
+        ("secret = \"short\"", "secret has 5 bytes; it needs at least 32"),
+        ("[auth]\nsecret = \"short\"", "auth.secret has 5 bytes; it needs at least 32"),
+        ("server_key = \"\"", "server_key is empty"),
+        ("[auth]\nkeys = \"\"", "auth.keys is empty"),
+        (&format!("{tokens}issuer = \"\""), "auth.issuer is empty"),
+        (&format!("{tokens}audience = \"\""), "auth.audience is empty"),
+        ("[auth]\nissuer = \"i\"", "auth.issuer is set, but neither auth.secret nor auth.keys is"),
+        ("[auth]\naudience = \"a\"", "auth.audience is set, but neither auth.secret nor auth.keys is"),
+        ("[auth]\nguests = true\nleeway_s = 1", "auth.leeway_s is set, but neither auth.secret nor auth.keys is"),
+        (&format!("{tokens}leeway_s = 9007199254740992"), "auth.leeway_s must be at most 9007199254740991"),
+        ("limits.ping_after_ms = 20_000", "limits.idle_timeout_ms (14000) must be above limits.ping_after_ms (20000)"),
+        ("limits.idle_timeout_ms = 9_000", "limits.idle_timeout_ms (9000) must be above limits.ping_after_ms (9000)"),
+        ("limits.max_head_bytes = 8191", "limits.max_head_bytes is 8191; it must be at least 8192"),
+        (
+            "limits.bytes_per_s = 3276",
+            "limits.bytes_per_s (3276) must be at least a fifth of limits.max_frame_bytes (16384)",
+        ),
+        ("limits.connections = 9007199254740992", "limits.connections must be at most 9007199254740991"),
+        ("shards = 1025", "shards is 1025; it must be at most 1024"),
+        ("[[relay]]\nkind = \"a\"\n[[relay]]\nkind = \"a\"", "two relays have the kind `a`"),
+        ("[[relay]]\nkind = \"\"", "relay ``: the name of a kind has 1 to 64 bytes"),
+        ("[[relay]]\nkind = \"a\"\nmax_players = 0", "relay `a`: max_players must be at least 1"),
+        ("[[relay]]\nkind = \"a\"\nempty_ttl_ms = 9007199254740992", "relay `a`: empty_ttl_ms must be at most"),
+    ];
+    for (text, expected) in cases {
+        let said = read("contradiction", text).expect(text).check().expect_err(text).to_string();
+        assert!(said.starts_with(&format!("config: {expected}")) && !said.contains('\n'), "{text}: {said}");
+    }
+}
+
+#[test]
+fn a_limit_is_zero_only_where_that_makes_sense() {
+    let may_be = ["sessions_away", "rooms", "subscriptions", "gather_members", "drain_ms"];
+    for key in KEYS.iter().filter(|key| key.parts().0 == "limits") {
+        let checked = read("zero", &format!("{} = 0", key.name)).unwrap().check();
+        assert_eq!(checked.is_ok(), may_be.contains(&key.parts().1), "{}: {checked:?}", key.name);
+        if let Err(error) = checked {
+            assert!(error.to_string().contains(key.name), "{error}");
+        }
+    }
+}
+
+#[test]
+fn origins_are_written_as_browsers_send_them() {
+    let origins = |origin: &str| Config { origins: vec![origin.to_owned()], ..Config::default() }.check();
+    for good in ["*", "https://game.example", "http://localhost:5173", "http://[::1]:8080", "app://x"] {
+        origins(good).unwrap();
+    }
+    let form = "is not scheme://host[:port] or *";
+    let bad = [
+        ("game.example", form),
+        ("", form),
+        ("null", form),
+        ("://game.example", form),
+        ("https://", form),
+        ("https://:80", form),
+        ("https://game.example/", form),
+        ("https://game.example/play", form),
+        ("https://ann@game.example", form),
+        ("https://game.example:", form),
+        ("https://game.example:x", form),
+        ("https://game.example:99999", form),
+        ("https://*.game.example ", form),
+        ("4s://game.example", form),
+        ("https://Game.example", "has capitals"),
+        ("https://game.example:443", "names the usual port"),
+        ("http://game.example:80", "names the usual port"),
+    ];
+    for (origin, why) in bad {
+        let said = origins(origin).expect_err(origin).to_string();
+        assert!(said.starts_with(&format!("config: origins: `{origin}` {why}")), "{said}");
+    }
+}
+
+#[test]
+fn somebody_must_be_able_to_get_in() {
+    let with = |auth: Auth| Config { auth, ..Config::default() };
+    let closed = with(Auth::default());
+    let said = closed.check_entry(AuthHook::None).unwrap_err().to_string();
+    assert_eq!(said, "config: nobody can get in: set auth.guests, auth.secret or auth.keys");
+    closed.check_entry(AuthHook::Installed).unwrap();
+    let ways = [
+        Auth { guests: true, ..Auth::default() },
+        Auth { secret: Some(SECRET.into()), ..Auth::default() },
+        Auth { keys: Some("keys.pem".into()), ..Auth::default() },
+    ];
+    for auth in ways {
+        with(auth).check_entry(AuthHook::None).unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_broker_started_in_code_is_checked_too() {
+    let mut config = Config::default();
+    config.listen.set_port(0);
+    config.limits.outbox_bytes = 0;
+    let refused = Broker::start(&config, Vec::new(), axum::Router::new()).await.unwrap_err();
+    assert!(matches!(refused, StartError::Config(ConfigError::Contradictory(_))));
+    assert_eq!(refused.to_string(), "config: limits.outbox_bytes must be at least 1");
+}
+
+#[test]
 fn flags_win_over_the_file() {
-    let path = file("flags", "listen = \"0.0.0.0:80\"\nserver_key = \"file\"\nshards = 3\n");
+    let path = file("flags", FULL);
     let args = |flags: &[&str]| {
         let all = ["program", "--config", path.to_str().unwrap()].into_iter().chain(flags.iter().copied());
         Args::parse_from(all).serve.config().unwrap()
     };
-    let config = args(&[]);
-    assert_eq!(
-        (config.listen.to_string(), config.server_key, config.shards),
-        ("0.0.0.0:80".into(), Some("file".into()), 3)
-    );
-    let config = args(&["--port", "0", "--host", "::1", "--server-key", "flag", "--shards", "1"]);
-    assert_eq!(
-        (config.listen.to_string(), config.server_key, config.shards),
-        ("[::1]:0".into(), Some("flag".into()), 1)
-    );
+    assert_eq!(args(&[]), full());
+    let other = "another secret of at least 32 bytes";
+    let flags = [
+        ["--port", "0"],
+        ["--host", "::1"],
+        ["--server-key", "flag"],
+        ["--shards", "1"],
+        ["--secret", other],
+        ["--tls-certificate", "c"],
+        ["--tls-key", "k"],
+        ["--auth-keys", "keys"],
+        ["--auth-secret", other],
+    ];
+    let mut expected = full();
+    expected.listen = "[::1]:0".parse().unwrap();
+    expected.server_key = Some("flag".into());
+    expected.shards = 1;
+    expected.secret = Some(other.into());
+    expected.tls = Tls { certificate: Some("c".into()), key: Some("k".into()) };
+    expected.auth = Auth { guests: false, keys: Some("keys".into()), secret: Some(other.into()), ..expected.auth };
+    let flags: Vec<_> = flags.concat().into_iter().chain(["--guests=false"]).collect();
+    assert_eq!(args(&flags), expected);
     std::fs::remove_file(path).unwrap();
 }
 
+#[test]
+fn guests_are_let_in_by_the_flag_alone_and_flags_may_stand_before_a_command() {
+    let args = |flags: &[&str]| Args::parse_from(["program"].iter().chain(flags)).serve;
+    assert!(args(&["--guests"]).config().unwrap().auth.guests);
+    assert!(args(&["--guests=yes"]).config().unwrap().auth.guests);
+    assert!(!args(&[]).config().unwrap().auth.guests);
+    for flags in [["--guests", "config", "--shards", "2"], ["--shards", "2", "config", "--guests"]] {
+        let args = args(&flags);
+        assert!(args.command.is_some());
+        let config = args.config().unwrap();
+        assert_eq!((config.auth.guests, config.shards), (true, 2), "{flags:?}");
+    }
+}
+
+/// Without what is not printed.
+fn without_secrets(mut config: Config) -> Config {
+    (config.server_key, config.secret, config.auth.secret) = (None, None, None);
+    config
+}
+
+#[test]
+fn what_is_printed_can_be_read_again() {
+    for config in [Config::default(), full()] {
+        let printed = config.print().unwrap();
+        assert_eq!(read("printed", &printed).unwrap(), without_secrets(config), "{printed}");
+    }
+}
+
+#[test]
+fn what_is_printed_explains_itself_and_tells_no_secret() {
+    let printed = full().print().unwrap();
+    assert!(!printed.contains(SECRET) && !printed.contains("\"k\""), "{printed}");
+    let parts = [
+        "\n# threads that run rooms and their connections; 0: one per core (threads)\nshards = 3 # default: 0\n",
+        "# secret: set, not shown\n",
+        "\n[tls]\n\n# PEM file with the certificate and its chain\ncertificate = \"chain.pem\" # default: not set\n",
+        "(bytes)\noutbox_bytes = 11 # default: 262144\n",
+        "\n[[relay]]\nkind = \"chat\"\n",
+        "\nmax_players = 15 # default: 64\n",
+    ];
+    for part in parts {
+        assert!(printed.contains(part), "{part} in {printed}");
+    }
+    let untouched = Config::default().print().unwrap();
+    assert!(!untouched.contains("default: "), "{untouched}");
+    for part in ["\n# secret: not set\n", "\n# certificate: not set\n", "\nrooms = 100000\n", "\n# relay: none\n"] {
+        assert!(untouched.contains(part), "{part} in {untouched}");
+    }
+}
+
+#[test]
+fn there_are_fewer_than_forty_keys() {
+    let printed = Config::default().print().unwrap();
+    let names = printed.lines().filter_map(|line| match line.strip_prefix("# ") {
+        Some(comment) => comment.strip_suffix(": not set").or_else(|| comment.strip_suffix(": none")),
+        None => line.split_once(" = ").map(|(name, _)| name),
+    });
+    let names: Vec<_> = names.collect();
+    assert_eq!(names, KEYS.iter().map(|key| key.parts().1).collect::<Vec<_>>());
+    assert!(names.len() < 40, "{} keys", names.len());
+}
+
 proptest! {
-    /// Whatever stands in the file, the answer is a configuration or one line.
+    /// Whatever stands in the file, the answer is a configuration or one line; and so when it is checked and printed.
     #[test]
     fn any_text_is_read_or_refused_in_one_line(text in "([a-z_]{1,12} ?= ?[-0-9\"\\[a-z]{0,6}\n|\\[\\[?[a-z]{1,8}\\]?\\]\n|\\PC{0,20}\n){0,6}") {
-        if let Err(error) = read("any", &text) {
+        if let Err(error) = read("any", &text).and_then(|config| config.check()) {
             prop_assert!(!error.to_string().contains('\n'));
         }
+    }
+
+    /// Keys that there are, with numbers that they may not have: what is accepted can be printed and read again.
+    #[test]
+    fn any_number_is_refused_or_survives_printing(picked in 0..KEYS.len(), number in any::<u64>(), shift in 0..64) {
+        let text = format!("{} = {}\n", KEYS[picked].name, number >> shift);
+        match read("number", &text).and_then(|config| config.check().map(|()| config)) {
+            Ok(config) => prop_assert_eq!(read("again", &config.print().unwrap()).unwrap(), config),
+            Err(error) => prop_assert!(error.to_string().contains(KEYS[picked].name), "{}", error),
+        }
+    }
+
+    #[test]
+    fn any_text_survives_printing(issuer in any::<String>(), kind in any::<String>()) {
+        let mut config = full();
+        config.auth.issuer = Some(issuer);
+        config.relay[0].kind = kind;
+        prop_assert_eq!(read("text", &config.print().unwrap()).unwrap(), without_secrets(config));
     }
 }

@@ -28,7 +28,8 @@ impl Drop for Running {
 fn parlor(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_parlor"));
     command.args(args).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    for name in ["PARLOR_PORT", "PARLOR_HOST", "PARLOR_CONFIG", "PARLOR_SERVER_KEY", "PARLOR_SHARDS", "RUST_LOG"] {
+    let ours = |name: &str| name.starts_with("PARLOR_") || name == "RUST_LOG";
+    for (name, _) in std::env::vars().filter(|(name, _)| ours(name)) {
         command.env_remove(name);
     }
     command
@@ -91,10 +92,14 @@ fn a_configuration_that_cannot_be_used_is_named_with_its_line() {
     let said = complaint(&parlor(&["--config", "/nowhere/parlor.toml"]).output().unwrap());
     assert!(said.starts_with("parlor: cannot read config /nowhere/parlor.toml: "), "{said}");
     let cases = [
-        ("key", "shards = 1\n\nlisen = \"127.0.0.1:0\"\n", "line 3: unknown field `lisen`"),
-        ("limit", "[limits]\nrooms = 5\nrooms_per_sesion = 1\n", "line 3: unknown field `rooms_per_sesion`"),
-        ("value", "listen = \"here\"\n", "line 1: "),
-        ("negative", "[limits]\n\nrooms = -5\n", "line 3: "),
+        ("key", "shards = 1\n\nlisen = \"127.0.0.1:0\"\n", "line 3: unknown key `lisen`; did you mean `listen`?"),
+        (
+            "limit",
+            "[limits]\nrooms = 5\nrooms_per_sesion = 1\n",
+            "line 3: unknown key `limits.rooms_per_sesion`; did you mean `rooms_per_session`?",
+        ),
+        ("value", "listen = \"here\"\n", "line 1: `listen`: "),
+        ("negative", "[limits]\n\nrooms = -5\n", "line 3: `limits.rooms`: "),
         ("syntax", "shards = 1\nshards 2\n", "line 2: "),
     ];
     for (name, text, expected) in cases {
@@ -108,7 +113,47 @@ fn a_configuration_that_cannot_be_used_is_named_with_its_line() {
 fn two_kinds_of_one_name_are_refused() {
     let file = File::new("twice", "[[relay]]\nkind = \"room\"\n[[relay]]\nkind = \"room\"\n");
     let said = complaint(&parlor(&["--port", "0", "--config", file.path()]).output().unwrap());
-    assert_eq!(said, "parlor: two room kinds are called `room`");
+    assert_eq!(said, "parlor: config: two relays have the kind `room`");
+}
+
+#[test]
+fn what_contradicts_itself_is_refused_before_anything_starts() {
+    for command in [&[][..], &["config"], &["config", "--print"]] {
+        let args = ["--port", "0", "--tls-key", "key.pem"].iter().chain(command).copied().collect::<Vec<_>>();
+        let said = complaint(&parlor(&args).output().unwrap());
+        assert_eq!(said, "parlor: config: tls.key is set, but not tls.certificate");
+    }
+}
+
+/// What a program says that ends well.
+fn answer(command: &mut Command) -> String {
+    let output = command.output().unwrap();
+    assert!(output.status.success() && output.stderr.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[test]
+fn the_configuration_is_checked_and_printed_on_demand() {
+    let secret = "a secret that is 32 bytes or more";
+    let text = format!("shards = 2\nsecret = \"{secret}\"\n[limits]\nrooms = 7\n[[relay]]\nkind = \"chat\"\n");
+    let file = File::new("print", &text);
+    assert_eq!(answer(&mut parlor(&["config", "--config", file.path()])), "the configuration is fine\n");
+    // File, environment and flags together, wherever the flags stand.
+    let mut command = parlor(&["--config", file.path(), "config", "--print", "--port", "99"]);
+    let printed = answer(command.env("PARLOR_SHARDS", "3").env("PARLOR_PORT", "98").env("PARLOR_AUTH_SECRET", secret));
+    let lines = [
+        "listen = \"127.0.0.1:99\" # default: \"127.0.0.1:7373\"",
+        "shards = 3 # default: 0",
+        "rooms = 7 # default: 100000",
+    ];
+    for line in lines.into_iter().chain(["kind = \"chat\"", "# secret: set, not shown", "# server_key: not set"]) {
+        assert!(printed.lines().any(|printed| printed == line), "{line} in {printed}");
+    }
+    assert!(!printed.contains(secret));
+    // It is a file that says the same, but for the secrets.
+    let again = File::new("again", &printed);
+    let printed_again = answer(&mut parlor(&["config", "--print", "--config", again.path()]));
+    assert_eq!(printed_again, printed.replace("set, not shown", "not set"));
 }
 
 #[test]
@@ -116,7 +161,7 @@ fn help_and_version_are_told() {
     let help = parlor(&["--help"]).output().unwrap();
     let text = String::from_utf8_lossy(&help.stdout);
     assert!(help.status.success());
-    for flag in ["--port", "--host", "--config", "--server-key", "--shards", "PARLOR_PORT"] {
+    for flag in ["--port", "--host", "--config", "--server-key", "--shards", "PARLOR_PORT", "--guests", "config"] {
         assert!(text.contains(flag), "{flag} in {text}");
     }
     let version = parlor(&["--version"]).output().unwrap();

@@ -77,6 +77,7 @@ impl App {
     }
 
     /// Runs the program: reads flags, environment and configuration file, serves until Ctrl-C or SIGTERM, and ends gently.
+    /// With the command `config`, it checks or prints its configuration instead.
     ///
     /// # Errors
     /// In one line, when the configuration cannot be used or the port is taken.
@@ -92,6 +93,9 @@ impl App {
     pub async fn serve(self, args: &ServeArgs) -> Result {
         cli::log();
         let config = args.config().map_err(|error| cannot_start(&error))?;
+        if let Some(command) = &args.command {
+            return command.run(&config).map_err(|error| cannot_start(&error));
+        }
         let broker = self.start(&config).await?;
         println!("listening on http://{}", broker.addr());
         tokio::select! {

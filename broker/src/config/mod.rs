@@ -1,29 +1,48 @@
 //! What an operator may set, and the one table of defaults of the broker itself (a room kind's are in its policy).
+//!
+//! `keys` is the one table of names and meanings. `read` turns a file into a [`Config`], `check` finds what contradicts itself,
+//! `print` writes a file again.
+
+mod check;
+mod keys;
+mod networks;
+mod print;
+mod read;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
+use ipnet::IpNet;
 use parlor_protocol::Policy;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
+
+pub use check::AuthHook;
+pub use keys::{KEYS, Key};
+
+/// How many seconds' worth of messages, bytes and control frames may come at once.
+pub(crate) const BURST_S: u64 = 5;
 
 /// The broker's configuration. Every key may stand in the TOML file.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
     /// Address and port for WebSocket, REST and pages. Default 127.0.0.1:7373; port 0 takes any free one.
     pub listen: SocketAddr,
     /// The key that REST calls which change something must carry as `Authorization: Bearer …`. Default none: they are refused.
+    #[serde(serialize_with = "print::hidden")]
     pub server_key: Option<String>,
     /// Threads that run rooms and their connections. Default 0: one per core.
     pub shards: usize,
     /// From which the keys for resume tokens and tickets are derived; at least 32 bytes. Default none: a random one, so that neither
     /// outlives the process.
+    #[serde(serialize_with = "print::hidden")]
     pub secret: Option<String>,
     /// Origins of pages, such as `https://game.example`, that may connect beside those of this server itself; `*` lets in all.
     pub origins: Vec<String>,
     /// Addresses or networks (`10.0.0.0/8`) of proxies whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed. Default none.
-    pub trusted_proxies: Vec<String>,
+    #[serde(with = "networks")]
+    pub trusted_proxies: Vec<IpNet>,
     /// Certificates, for `wss://` and `https://` without a proxy.
     pub tls: Tls,
     /// Who may connect.
@@ -52,8 +71,8 @@ impl Default for Config {
 }
 
 /// Where the certificate is. Both or neither are set; the files are read again when they change.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, expecting = "a table")]
 pub struct Tls {
     /// PEM file with the certificate and its chain.
     pub certificate: Option<PathBuf>,
@@ -62,12 +81,13 @@ pub struct Tls {
 }
 
 /// Who may connect.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, expecting = "a table")]
 pub struct Auth {
     /// Whether clients without a token are let in, each under an account of its own. Default false.
     pub guests: bool,
     /// The secret of tokens signed with HS256, at least 32 bytes. Default none.
+    #[serde(serialize_with = "print::hidden")]
     pub secret: Option<String>,
     /// Public keys of tokens signed with EdDSA or RS256: a PEM or JWKS file, or the URL of a JWKS. Default none.
     pub keys: Option<String>,
@@ -86,40 +106,19 @@ impl Default for Auth {
 }
 
 /// A relay kind: its name and its policy.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
-#[serde(try_from = "RawRelay")]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(expecting = "a table")]
 pub struct RelayConfig {
     /// What clients ask for.
     pub kind: String,
     /// How its rooms behave.
+    #[serde(flatten)]
     pub policy: Policy,
 }
 
-/// As it stands in the file: serde cannot refuse unknown keys of a flattened structure, so it is done by hand.
-#[derive(Deserialize)]
-struct RawRelay {
-    kind: String,
-    #[serde(flatten)]
-    policy: toml::Table,
-}
-
-impl TryFrom<RawRelay> for RelayConfig {
-    type Error = String;
-
-    fn try_from(RawRelay { kind, policy }: RawRelay) -> Result<Self, String> {
-        let known = toml::Table::try_from(Policy::default()).map_err(|error| error.to_string())?;
-        if let Some(unknown) = policy.keys().find(|key| !known.contains_key(*key)) {
-            let names: Vec<&str> = known.keys().map(String::as_str).collect();
-            return Err(format!("unknown field `{unknown}` of a relay, expected one of kind, {}", names.join(", ")));
-        }
-        let policy = policy.try_into().map_err(|error: toml::de::Error| error.message().to_owned())?;
-        Ok(Self { kind, policy })
-    }
-}
-
 /// Bounds on what a peer may cost. The unit is in the name, or it is a count.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, expecting = "a table")]
 pub struct Limits {
     /// Largest frame taken from a client. Four times as much is still read and refused; beyond that the connection ends.
     pub max_frame_bytes: usize,
@@ -211,59 +210,19 @@ impl Limits {
     }
 }
 
-/// Why a configuration file cannot be used.
+/// Why a configuration cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
-    /// It cannot be read.
+    /// The file cannot be read.
     #[error("cannot read config {0}: {1}")]
     Unreadable(PathBuf, std::io::Error),
-    /// It is not what is expected; the text names the line.
+    /// The file is not what is expected; the text names the line.
     #[error("config {0}: {1}")]
     Invalid(PathBuf, String),
-}
-
-impl Config {
-    /// Reads a TOML file.
-    ///
-    /// # Errors
-    /// [`ConfigError`], in one line.
-    pub fn read(path: &Path) -> Result<Self, ConfigError> {
-        let text = std::fs::read_to_string(path).map_err(|error| ConfigError::Unreadable(path.to_owned(), error))?;
-        toml::from_str(&text).map_err(|error: toml::de::Error| {
-            let line = error.span().map(|span| text[..span.start].matches('\n').count() + 1);
-            let place = line.map(|line| format!("line {line}: ")).unwrap_or_default();
-            ConfigError::Invalid(path.to_owned(), format!("{place}{}", error.message().replace('\n', " ")))
-        })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn read(text: &str) -> Result<Config, String> {
-        let file = std::env::temp_dir().join(format!("parlor-config-{:?}.toml", std::thread::current().id()));
-        std::fs::write(&file, text).expect("a temporary file can be written");
-        let config = Config::read(&file).map_err(|error| error.to_string());
-        std::fs::remove_file(&file).expect("it was there");
-        config
-    }
-
-    #[test]
-    fn says_where_it_is_wrong() {
-        let error = read("shards = 2\nlisten_on = \"x\"\n").unwrap_err();
-        assert!(error.contains("line 2: ") && error.contains("listen_on"), "{error}");
-        let error = read("[limits]\n\nrooms = \"many\"\n").unwrap_err();
-        assert!(error.contains("line 3: "), "{error}");
-        assert_eq!(error.lines().count(), 1, "{error}");
-    }
-
-    #[test]
-    fn relays_have_a_policy_whose_keys_are_known() {
-        let config = read("[[relay]]\nkind = \"lounge\"\nmax_players = 3\nhandled = \"told\"\n").unwrap();
-        assert_eq!((config.relay[0].kind.as_str(), config.relay[0].policy.max_players), ("lounge", 3));
-        let error = read("[[relay]]\nkind = \"lounge\"\nmax_player = 3\n").unwrap_err();
-        assert!(error.contains("max_player"), "{error}");
-        assert!(read("[[relay]]\nkind = \"lounge\"\nmax_players = \"three\"\n").is_err());
-    }
+    /// What it says, wherever it says it, does not go together.
+    #[error("config: {0}")]
+    Contradictory(String),
+    /// It cannot be written as a file.
+    #[error("config cannot be printed: {0}")]
+    Unprintable(String),
 }
