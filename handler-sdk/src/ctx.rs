@@ -1,6 +1,7 @@
 //! What a handler may ask and do.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Display;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -26,6 +27,8 @@ pub struct Ctx {
     pub(crate) tick: u64,
     pub(crate) seq: Seq,
     pub(crate) players: BTreeMap<PlayerId, Player>,
+    /// Members without a connection.
+    pub(crate) away: BTreeSet<PlayerId>,
     pub(crate) asked_by: Option<Origin>,
     rng: Option<ChaCha8Rng>,
     outputs: Vec<Output>,
@@ -41,6 +44,7 @@ pub(crate) struct Rules {
     pub(crate) max_outputs: u64,
     pub(crate) max_view: u64,
     pub(crate) events: &'static [&'static str],
+    latest: Vec<Topic>,
 }
 
 impl Rules {
@@ -62,7 +66,13 @@ impl Rules {
             max_outputs: policy.max_outputs_bytes,
             max_view: policy.max_view_bytes,
             events,
+            latest: policy.latest_topics.iter().map(|topic| Topic::from(topic.as_str())).collect(),
         }
+    }
+
+    /// Whether only the newest values of a topic matter.
+    fn is_latest(&self, topic: &Topic) -> bool {
+        self.latest.contains(topic)
     }
 }
 
@@ -99,7 +109,7 @@ impl Ctx {
         })
     }
 
-    /// The members, spectators included, in the order in which they came.
+    /// The members, spectators included, in the order in which they came; those who are [away](Self::connected), too.
     pub fn players(&self) -> impl ExactSizeIterator<Item = &Player> {
         self.players.values()
     }
@@ -107,6 +117,11 @@ impl Ctx {
     /// The member of this number, if it is still here.
     pub fn player(&self, id: PlayerId) -> Option<&Player> {
         self.players.get(&id)
+    }
+
+    /// Whether a member has a connection. One that has lost it stays a member for the policy's `resume`.
+    pub fn connected(&self, player: PlayerId) -> bool {
+        self.players.contains_key(&player) && !self.away.contains(&player)
     }
 }
 
@@ -127,9 +142,35 @@ impl Ctx {
         self.message(Audience::One(to), message);
     }
 
-    /// Sends a message to those who follow a topic.
+    /// Sends a message to those who follow a topic. One of the policy's `latest_topics` takes [`publish_latest`](Self::publish_latest) instead.
     pub fn publish<M: Message>(&mut self, topic: impl Into<Topic>, message: &M) {
-        self.message(Audience::Topic(topic.into()), message);
+        let topic = topic.into();
+        if let Topic::Name(name) = &topic
+            && self.rules.is_latest(&topic)
+        {
+            self.fail(format!("{name:?} is one of `latest_topics`: use publish_latest, with a key"));
+        }
+        self.message(Audience::Topic(topic), message);
+    }
+
+    /// Sets the value of a key in one of the policy's `latest_topics`, and sends it to those who follow the topic.
+    ///
+    /// Of such a value only the newest matters: where somebody is, not how it got there. While an older one of the same key still waits
+    /// for a slow connection, the newer takes its place, so a follower may miss values, but never the last one. Whoever begins to follow
+    /// the topic, or comes back to the room, gets the present value of each key. For this the room keeps the newest `max_latest` values.
+    pub fn publish_latest<M: Message>(&mut self, topic: impl Into<Topic>, key: impl Display, message: &M) {
+        let (topic, key) = (self.latest_topic(topic.into()), key.to_string());
+        let payload = self.encode(message);
+        let size = (key.len() + payload.len()) as u64;
+        self.push(Output::Latest { topic, key, name: M::TYPE.into(), payload }, size);
+    }
+
+    /// Removes the value of a key in one of the policy's `latest_topics`. Nobody is told: whoever follows the topic already keeps
+    /// what it has, and those who come later do not get the value any more.
+    pub fn forget_latest(&mut self, topic: impl Into<Topic>, key: impl Display) {
+        let (topic, key) = (self.latest_topic(topic.into()), key.to_string());
+        let size = key.len() as u64;
+        self.push(Output::Forget { topic, key }, size);
     }
 
     /// Sets which topics a player follows, beside those that it chose itself: its neighbourhood, its team. Replaces what was
@@ -231,6 +272,7 @@ impl Ctx {
             tick: 0,
             seq: Seq(0),
             players: BTreeMap::new(),
+            away: BTreeSet::new(),
             asked_by: None,
             rng: None,
             outputs: Vec::new(),
@@ -263,6 +305,17 @@ impl Ctx {
         let payload = self.encode(message);
         let size = payload.len() as u64;
         self.push(Output::Publish { to, name: M::TYPE.into(), payload }, size);
+    }
+
+    /// The topic; the input fails unless it is declared as one of which only the latest values matter.
+    fn latest_topic(&mut self, topic: Topic) -> Topic {
+        if !self.rules.is_latest(&topic) {
+            self.fail(match &topic {
+                Topic::Name(name) => format!("{name:?} is none of `latest_topics`: add it to those of #[room]"),
+                Topic::Cell(x, y) => format!("({x}, {y}) is none of `latest_topics`, which have names"),
+            });
+        }
+        topic
     }
 
     fn place(&self) -> Place {

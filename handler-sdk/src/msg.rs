@@ -1,13 +1,21 @@
 //! The attributes of a room's methods. They stand inside an `#[room]` impl block, which turns them into calls.
 //!
 //! Unless it says otherwise below, a method may leave out its last parameter, and returns `()` or `Result<(), E>` for any
-//! `E:` [`Refusal`](crate::Refusal). There is at most one each of `open`, `join`, `leave`, `close`, `view` and `tick`.
+//! `E:` [`Refusal`](crate::Refusal). There is at most one each of `open`, `join`, `drop`, `resume`,
+//! `leave`, `close`, `view` and `tick`.
 
 /// The room begins: `fn(&mut self, ctx: &mut Ctx, options: T)`. An `Err` means that there will be no room.
 pub use parlor_macros::msg_open as open;
 
 /// Somebody wants in: `fn(&mut self, ctx: &mut Ctx, player: &Player, options: T)`. An `Err` refuses.
 pub use parlor_macros::msg_join as join;
+
+/// A member has lost its connection: `fn(&mut self, ctx: &mut Ctx, player: &Player)`. Its seat is kept for the policy's `resume`, and
+/// what is sent to it meanwhile waits; then either `resume` comes, or `leave`.
+pub use parlor_macros::msg_drop as drop;
+
+/// A member that had lost its connection is back: `fn(&mut self, ctx: &mut Ctx, player: &Player)`.
+pub use parlor_macros::msg_resume as resume;
 
 /// A member is gone: `fn(&mut self, ctx: &mut Ctx, player: &Player, why: Leave)`.
 pub use parlor_macros::msg_leave as leave;

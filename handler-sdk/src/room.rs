@@ -44,6 +44,19 @@ pub trait Room: Default + Serialize + DeserializeOwned + Send + 'static {
         Ok(())
     }
 
+    /// A member has lost its connection. It stays a member, and its seat is kept for the policy's `resume`; then either
+    /// [`on_resume`](Self::on_resume) comes, or [`on_leave`](Self::on_leave).
+    #[allow(unused_variables)]
+    fn on_drop(&mut self, ctx: &mut Ctx, player: &Player) -> Result {
+        Ok(())
+    }
+
+    /// A member that had lost its connection is back.
+    #[allow(unused_variables)]
+    fn on_resume(&mut self, ctx: &mut Ctx, player: &Player) -> Result {
+        Ok(())
+    }
+
     /// A member is gone; its seat is free again.
     #[allow(unused_variables)]
     fn on_leave(&mut self, ctx: &mut Ctx, player: &Player, why: Leave) -> Result {
@@ -80,7 +93,7 @@ pub trait Room: Default + Serialize + DeserializeOwned + Send + 'static {
         Ok(())
     }
 
-    /// What a player gets to see on joining, encoded; nil when there is nothing.
+    /// What a player gets to see on joining, and when it has missed too much; encoded, nil when there is nothing.
     ///
     /// # Errors
     /// When the view cannot be encoded.

@@ -1,6 +1,6 @@
 //! Runs one room: inputs in, outcomes out. Knows nothing of sockets, queues or time.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
@@ -42,7 +42,7 @@ pub(crate) fn restore<R: Room>(snapshot: &[u8]) -> Result<Box<dyn Runner>> {
         .map_err(|error| Failure::from(ErrorCode::Internal).because(format!("snapshot: {error}")))?;
     let mut ctx = Ctx::new(saved.id, saved.seed, Rules::new(&R::policy(), R::EVENTS));
     ctx.tick = saved.tick;
-    ctx.players = saved.players;
+    (ctx.players, ctx.away) = (saved.players, saved.away);
     Ok(Box::new(Running { room: saved.room, ctx, let_in: false }))
 }
 
@@ -62,6 +62,7 @@ struct Saved<R> {
     seed: u64,
     tick: u64,
     players: BTreeMap<PlayerId, Player>,
+    away: BTreeSet<PlayerId>,
 }
 
 /// A snapshot as it is written.
@@ -72,6 +73,7 @@ struct Saving<'a, R> {
     seed: u64,
     tick: u64,
     players: &'a BTreeMap<PlayerId, Player>,
+    away: &'a BTreeSet<PlayerId>,
 }
 
 impl<R: Room> Runner for Running<R> {
@@ -90,8 +92,8 @@ impl<R: Room> Runner for Running<R> {
     }
 
     fn snapshot(&self) -> Result<Bytes> {
-        let Ctx { room: id, seed, tick, players, .. } = &self.ctx;
-        to_payload(&Saving { room: &self.room, id, seed: *seed, tick: *tick, players })
+        let Ctx { room: id, seed, tick, players, away, .. } = &self.ctx;
+        to_payload(&Saving { room: &self.room, id, seed: *seed, tick: *tick, players, away })
             .map_err(|error| Failure::from(ErrorCode::Internal).because(format!("snapshot: {error}")))
     }
 }
@@ -104,15 +106,30 @@ impl<R: Room> Running<R> {
                 (ctx.room, ctx.seed) = (id.clone(), *seed);
                 room.on_open(ctx, &Payload(options.clone()))?;
             }
-            Cause::Join { player, options } => {
+            Cause::Join { player, options, .. } => {
                 ctx.players.insert(player.id, player.clone());
                 room.on_join(ctx, player, &Payload(options.clone()))?;
                 *let_in = true;
-                let view = room.on_view(player)?.unwrap_or(NIL);
-                ctx.rules.check_view(&view)?;
-                return Ok(Some(view));
+                return view(room, ctx, player).map(Some);
+            }
+            Cause::Drop { player } => {
+                if let Some(member) = ctx.players.get(player).cloned() {
+                    ctx.away.insert(*player);
+                    room.on_drop(ctx, &member)?;
+                }
+            }
+            Cause::Resume { player } => {
+                if let Some(member) = ctx.players.get(player).cloned() {
+                    ctx.away.remove(player);
+                    room.on_resume(ctx, &member)?;
+                }
+            }
+            Cause::View { player } => {
+                let member = ctx.players.get(player);
+                return member.map(|member| view(room, ctx, member)).transpose();
             }
             Cause::Leave { player, why } => {
+                ctx.away.remove(player);
                 if let Some(player) = ctx.players.remove(player) {
                     room.on_leave(ctx, &player, why.clone())?;
                 }
@@ -151,6 +168,13 @@ impl<R: Room> Running<R> {
         }
         Outcome::failed(fault)
     }
+}
+
+/// What a member is shown.
+fn view<R: Room>(room: &R, ctx: &Ctx, to: &Player) -> Result<Bytes> {
+    let view = room.on_view(to)?.unwrap_or(NIL);
+    ctx.rules.check_view(&view)?;
+    Ok(view)
 }
 
 fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {

@@ -6,7 +6,7 @@ use parlor::prelude::*;
 use parlor::{Kind, Payload, Runner, WorkId};
 use parlor_protocol::codec::to_payload;
 use parlor_protocol::frame::Role;
-use parlor_protocol::policy::{Handled, OnPanic, TickWhen};
+use parlor_protocol::policy::{Admission, Handled, OnPanic, SameAccount, TickWhen};
 use parlor_protocol::room::{Audience, Cause, Fault, Input, Outcome, Output};
 use parlor_protocol::{Place, Seq};
 
@@ -76,11 +76,17 @@ struct Arena {
     tick_hz = 20,
     tick_when = "always",
     empty_ttl = "2m",
+    resume = "1m",
+    join = "ticket",
+    watch = "invite",
+    same_account = "refuse",
     queue_bytes = "64KiB",
     max_output_bytes = 1000,
     max_outputs_bytes = "2KiB",
     match_by = ["map"],
     client_topics = ["chat", "team"],
+    latest_topics = ["place"],
+    max_latest = 100,
     handled,
     on_panic = "close",
     close_grace = "500ms"
@@ -94,6 +100,18 @@ impl Arena {
     #[msg::join]
     fn joined(&mut self, _: &mut Ctx, player: &Player, _: Options) -> Result<(), DoorShut> {
         if player.name == "ghost" { Err(DoorShut) } else { Ok(()) }
+    }
+
+    #[msg::drop]
+    fn dropped(&mut self, ctx: &mut Ctx, player: &Player) -> Result<(), Denied> {
+        self.log.push(format!("{} away {}", player.name, ctx.connected(player.id)));
+        if player.name == "grump" { Err(Denied::NotEnoughGold { need: 1 }) } else { Ok(()) }
+    }
+
+    #[msg::resume]
+    fn resumed(&mut self, ctx: &mut Ctx, player: &Player) {
+        self.log.push(format!("{} back {}", player.name, ctx.connected(player.id)));
+        ctx.broadcast(&PlayerMoved { player: player.id, at: self.at });
     }
 
     #[msg::leave]
@@ -140,6 +158,26 @@ impl Arena {
     #[msg::route("where")]
     fn position(&mut self, _: &mut Ctx, _: PlayerId) -> i32 {
         self.at
+    }
+
+    #[msg::route("share")]
+    fn share(&mut self, ctx: &mut Ctx, from: PlayerId, topic: String) {
+        ctx.publish_latest(topic, from, &PlayerMoved { player: from, at: self.at });
+    }
+
+    #[msg::route("unshare")]
+    fn unshare(&mut self, ctx: &mut Ctx, from: PlayerId, topic: String) {
+        ctx.forget_latest(topic, from);
+    }
+
+    #[msg::route("tell")]
+    fn tell(&mut self, ctx: &mut Ctx, from: PlayerId, topic: String) {
+        ctx.publish(topic, &PlayerMoved { player: from, at: self.at });
+    }
+
+    #[msg::route("who")]
+    fn who(&mut self, ctx: &mut Ctx, _: PlayerId, player: PlayerId) -> bool {
+        ctx.connected(player)
     }
 
     #[msg::route("defer")]
@@ -221,7 +259,7 @@ impl Game {
 
     fn join(&mut self, id: u32, name: &str) -> Outcome {
         let player = Player { id: PlayerId(id), account: name.to_owned(), name: name.to_owned(), role: Role::Player };
-        self.input(Cause::Join { player, options: parlor_protocol::codec::NIL })
+        self.input(Cause::Join { player, options: parlor_protocol::codec::NIL, ticket: None })
     }
 
     fn request(&mut self, name: &str, payload: &impl Serialize) -> Outcome {
@@ -255,6 +293,10 @@ fn origin() -> Origin {
     Origin { player: PlayerId(1), no: 5, request: Some(9) }
 }
 
+fn quiet() -> Outcome {
+    Outcome { result: Ok(()), outputs: Vec::new(), view: None }
+}
+
 fn reply(value: &impl Serialize) -> Output {
     Output::Reply { to: origin(), payload: encode(value).0 }
 }
@@ -271,7 +313,10 @@ fn refusal(outcome: Outcome) -> Failure {
 fn the_kind_is_what_the_attribute_says() {
     let kind = Kind::of::<Arena>();
     assert_eq!(kind.name, "arena");
-    assert_eq!(kind.routes, ["move", "buy", "where", "defer", "load", "panic", "flood", "stray"]);
+    assert_eq!(
+        kind.routes,
+        ["move", "buy", "where", "share", "unshare", "tell", "who", "defer", "load", "panic", "flood", "stray",]
+    );
     assert_eq!(kind.events, ["dawn", "bare"]);
     assert_eq!(kind.works.iter().map(parlor::WorkFn::name).collect::<Vec<_>>(), ["load"]);
     let expected = parlor::Policy {
@@ -279,11 +324,17 @@ fn the_kind_is_what_the_attribute_says() {
         tick_hz: 20,
         tick_when: TickWhen::Always,
         empty_ttl_ms: 120_000,
+        resume_ms: 60_000,
+        join: Admission::Ticket,
+        watch: Admission::Invite,
+        same_account: SameAccount::Refuse,
         queue_bytes: 64 << 10,
         max_output_bytes: 1000,
         max_outputs_bytes: 2 << 10,
         match_by: vec!["map".to_owned()],
         client_topics: vec!["chat".to_owned(), "team".to_owned()],
+        latest_topics: vec!["place".to_owned()],
+        max_latest: 100,
         handled: Handled::Told,
         on_panic: OnPanic::Close,
         close_grace_ms: 500,
@@ -398,6 +449,72 @@ fn joining_shows_the_view_or_refuses() {
 }
 
 #[test]
+fn who_loses_its_connection_stays_a_member() {
+    let mut game = Game::open();
+    let (ann, nobody) = (PlayerId(1), PlayerId(9));
+    assert_eq!(game.request("who", &nobody).outputs, [reply(&false)]);
+    assert_eq!(game.request("who", &ann).outputs, [reply(&true)]);
+    assert_eq!(game.input(Cause::Drop { player: ann }), quiet());
+    assert_eq!(game.request("who", &ann).outputs, [reply(&false)]);
+    let outcome = game.input(Cause::Resume { player: ann });
+    assert!(matches!(outcome.outputs.as_slice(), [Output::Publish { .. }]), "{outcome:?}");
+    assert_eq!(game.request("who", &ann).outputs, [reply(&true)]);
+    game.input(Cause::Drop { player: ann });
+    game.input(Cause::Leave { player: ann, why: Leave::Disconnected });
+    assert_eq!(game.request("who", &ann).outputs, [reply(&false)]);
+    // Who was never here, or is not any more, neither goes away nor comes back.
+    for player in [ann, nobody] {
+        assert_eq!(game.input(Cause::Drop { player }), quiet());
+        assert_eq!(game.input(Cause::Resume { player }), quiet());
+    }
+    assert_eq!(game.state().log, ["ann away false", "ann back true", "ann away false", "ann Disconnected 0"]);
+}
+
+#[test]
+fn a_lost_connection_cannot_be_refused() {
+    let mut game = Game::open();
+    let grump = PlayerId(2);
+    assert_eq!(game.join(grump.0, "grump").result, Ok(()));
+    assert_eq!(refusal(game.input(Cause::Drop { player: grump })).code, "app.broke");
+    assert_eq!(game.request("who", &grump).outputs, [reply(&false)]);
+}
+
+#[test]
+fn a_view_can_be_asked_for_again_and_changes_nothing() {
+    let mut game = Game::open();
+    let before = game.runner.snapshot();
+    let outcome = game.input(Cause::View { player: PlayerId(1) });
+    assert_eq!(outcome, Outcome { view: Some(encode(&7).0), ..quiet() });
+    assert_eq!(game.input(Cause::View { player: PlayerId(9) }), quiet());
+    assert_eq!(game.runner.snapshot(), before);
+}
+
+#[test]
+fn latest_values_go_out_with_their_key() {
+    let mut game = Game::open();
+    let payload = encode(&PlayerMoved { player: PlayerId(1), at: 7 }).0;
+    let latest = Output::Latest { topic: "place".into(), key: "1".to_owned(), name: "player_moved".into(), payload };
+    assert_eq!(game.request("share", &"place").outputs, [latest, reply(&())]);
+    let forget = Output::Forget { topic: "place".into(), key: "1".to_owned() };
+    assert_eq!(game.request("unshare", &"place").outputs, [forget, reply(&())]);
+}
+
+#[test]
+fn a_topic_is_published_in_the_way_that_is_declared() {
+    let mut game = Game::open();
+    for (route, topic, text) in [
+        ("share", "chat", "\"chat\" is none of `latest_topics`"),
+        ("unshare", "chat", "\"chat\" is none of `latest_topics`"),
+        ("tell", "place", "\"place\" is one of `latest_topics`: use publish_latest"),
+    ] {
+        let failure = refusal(game.request(route, &topic));
+        assert_eq!(failure.code, "output_failed");
+        assert!(failure.text.contains(text), "{failure}");
+    }
+    assert_eq!(game.request("tell", &"chat").outputs.len(), 2);
+}
+
+#[test]
 fn ticks_and_the_close_hook_get_their_times() {
     let mut game = Game::open();
     game.input(Cause::Tick { count: 4, elapsed_us: 50_000 });
@@ -425,12 +542,14 @@ fn an_output_over_the_limit_discards_the_whole_input() {
 fn a_snapshot_goes_on_where_it_was_taken() {
     let mut game = Game::open();
     game.request("defer", &());
+    game.input(Cause::Drop { player: PlayerId(1) });
     let snapshot = game.runner.snapshot().unwrap();
     let mut copy = Game { runner: Kind::of::<Arena>().restore(&snapshot).unwrap(), seq: game.seq };
     for game in [&mut game, &mut copy] {
         assert_eq!(game.event("dawn", &Sunrise { brightness: 2 }).outputs, [reply(&2)]);
+        assert_eq!(game.request("who", &PlayerId(1)).outputs, [reply(&false)]);
         game.input(Cause::Leave { player: PlayerId(1), why: Leave::Left });
-        assert_eq!(game.state().log, ["ann Left 0"]);
+        assert_eq!(game.state().log, ["ann away false", "ann Left 0"]);
     }
     assert_eq!(game.runner.snapshot(), copy.runner.snapshot());
     assert!(Kind::of::<Arena>().restore(b"no snapshot").is_err());

@@ -8,12 +8,15 @@ use syn::{Attribute, Error, Ident, ImplItemFn, LitStr, Meta, Result, Token};
 use crate::names;
 
 /// All of them.
-const KNOWN: [&str; 9] = ["open", "join", "leave", "close", "route", "event", "work", "view", "tick"];
+const KNOWN: [&str; 11] =
+    ["open", "join", "drop", "resume", "leave", "close", "route", "event", "work", "view", "tick"];
 
 /// What a method is for.
 pub(crate) enum Mark {
     Open,
     Join,
+    Drop,
+    Resume,
     Leave,
     Close,
     View,
@@ -36,6 +39,8 @@ impl Mark {
         match self {
             Mark::Open => "open",
             Mark::Join => "join",
+            Mark::Drop => "drop",
+            Mark::Resume => "resume",
             Mark::Leave => "leave",
             Mark::Close => "close",
             Mark::View => "view",
@@ -54,6 +59,8 @@ impl Mark {
         match word.to_string().as_str() {
             "open" => bare(Mark::Open),
             "join" => bare(Mark::Join),
+            "drop" => bare(Mark::Drop),
+            "resume" => bare(Mark::Resume),
             "leave" => bare(Mark::Leave),
             "close" => bare(Mark::Close),
             "view" => bare(Mark::View),

@@ -112,6 +112,14 @@ fn hook(method: &Method) -> Option<TokenStream> {
             ) -> ::parlor::Result),
             unit(method, &decoded),
         ),
+        Mark::Drop => (
+            quote!(fn on_drop(&mut self, ctx: &mut ::parlor::Ctx, player: &::parlor::Player) -> ::parlor::Result),
+            unit(method, &decoded),
+        ),
+        Mark::Resume => (
+            quote!(fn on_resume(&mut self, ctx: &mut ::parlor::Ctx, player: &::parlor::Player) -> ::parlor::Result),
+            unit(method, &decoded),
+        ),
         Mark::Leave => (
             quote!(fn on_leave(
                 &mut self,

@@ -52,6 +52,10 @@ markers! {
     msg_open "open";
     /// Somebody wants in.
     msg_join "join";
+    /// A member has lost its connection.
+    msg_drop "drop";
+    /// A member is back.
+    msg_resume "resume";
     /// A member is gone.
     msg_leave "leave";
     /// The room is to be closed.

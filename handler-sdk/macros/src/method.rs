@@ -66,6 +66,7 @@ fn form(mark: &Mark) -> Form {
     let (required, optional, example): (&[Role], &[Role], _) = match mark {
         Mark::Open => (&[Ctx], &[Payload], "fn(&mut self, ctx: &mut Ctx, options: T)"),
         Mark::Join => (&[Ctx, Player], &[Payload], "fn(&mut self, ctx: &mut Ctx, player: &Player, options: T)"),
+        Mark::Drop | Mark::Resume => (&[Ctx, Player], &[], "fn(&mut self, ctx: &mut Ctx, player: &Player)"),
         Mark::Leave => (&[Ctx, Player], &[Leave], "fn(&mut self, ctx: &mut Ctx, player: &Player, why: Leave)"),
         Mark::Close => (&[Ctx], &[CloseWhy, Duration], "fn(&mut self, ctx: &mut Ctx, why: CloseWhy, grace: Duration)"),
         Mark::View => (&[Player], &[], "fn(&self, to: &Player) -> T"),

@@ -27,6 +27,15 @@ enum Form {
 
 const ANY: Form = Form::Count(0, u32::MAX as u64);
 
+const ADMISSION: Form =
+    Form::Word(&[("open", "Admission", "Open"), ("ticket", "Admission", "Ticket"), ("invite", "Admission", "Invite")]);
+
+const SAME_ACCOUNT: Form = Form::Word(&[
+    ("replace", "SameAccount", "Replace"),
+    ("refuse", "SameAccount", "Refuse"),
+    ("allow", "SameAccount", "Allow"),
+]);
+
 /// Every key but `kind`, with the field of `Policy` that it sets.
 const KEYS: &[(&str, &str, Form)] = &[
     ("max_players", "max_players", Form::Count(1, u32::MAX as u64)),
@@ -34,6 +43,10 @@ const KEYS: &[(&str, &str, Form)] = &[
     ("tick_hz", "tick_hz", Form::Count(0, 1000)),
     ("tick_when", "tick_when", Form::Word(&[("occupied", "TickWhen", "Occupied"), ("always", "TickWhen", "Always")])),
     ("empty_ttl", "empty_ttl_ms", Form::Millis),
+    ("resume", "resume_ms", Form::Millis),
+    ("join", "join", ADMISSION),
+    ("watch", "watch", ADMISSION),
+    ("same_account", "same_account", SAME_ACCOUNT),
     ("queue_len", "queue_len", ANY),
     ("queue_bytes", "queue_bytes", Form::Bytes),
     ("member_queue_len", "member_queue_len", ANY),
@@ -42,6 +55,8 @@ const KEYS: &[(&str, &str, Form)] = &[
     ("max_view_bytes", "max_view_bytes", Form::Bytes),
     ("match_by", "match_by", Form::Names),
     ("client_topics", "client_topics", Form::Names),
+    ("latest_topics", "latest_topics", Form::Names),
+    ("max_latest", "max_latest", ANY),
     ("handled", "handled", Form::Flag("Handled", "Told")),
     ("on_panic", "on_panic", Form::Word(&[("go_on", "OnPanic", "GoOn"), ("close", "OnPanic", "Close")])),
     ("close_grace", "close_grace_ms", Form::Millis),
