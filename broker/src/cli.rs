@@ -110,7 +110,7 @@ impl Command {
         config.check()?;
         let answer = if *print { config.print()? } else { "the configuration is fine\n".to_owned() };
         // Whoever stopped reading has read enough.
-        let _ = std::io::stdout().write_all(answer.as_bytes());
+        let _ = write!(std::io::stdout(), "{answer}");
         Ok(())
     }
 }

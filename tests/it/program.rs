@@ -5,6 +5,9 @@ use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use clap::{Args as _, FromArgMatches as _};
+use parlor::App;
+use parlor::broker::cli::ServeArgs;
 use parlor_client::{LifecycleEvent, Options, Parlor, RoomEvent};
 
 use crate::raw::soon;
@@ -58,4 +61,18 @@ fn a_port_that_is_taken_is_told_in_one_line() {
     assert!(ended.stdout.is_empty());
     assert_eq!(said.lines().count(), 1, "{said}");
     assert!(said.contains(&format!("cannot listen on 127.0.0.1:{port}: ")), "{said}");
+}
+
+#[tokio::test]
+async fn a_game_answers_the_command_config_and_does_not_serve() {
+    let args = |flags: &[&str]| {
+        let matches =
+            ServeArgs::augment_args(clap::Command::new("game")).get_matches_from(["game"].iter().chain(flags));
+        ServeArgs::from_arg_matches(&matches).unwrap()
+    };
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    soon(App::new().serve(&args(&["--port", &port, "config"]))).await.unwrap();
+    let refused = App::new().serve(&args(&["config", "--tls-key", "key.pem"])).await.unwrap_err();
+    assert!(refused.to_string().contains("tls.key is set, but not tls.certificate"), "{refused}");
 }
