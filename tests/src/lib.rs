@@ -4,6 +4,7 @@
 #[cfg(doctest)]
 #[doc = include_str!("../../README.md")]
 #[doc = include_str!("../../docs/policy.md")]
+#[doc = include_str!("../../docs/sessions.md")]
 #[doc = include_str!("../../docs/lobby.md")]
 #[doc = include_str!("../../docs/operations.md")]
 mod pages {}
