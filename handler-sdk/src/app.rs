@@ -20,7 +20,7 @@ use crate::{Env, Failure, Kind, Policy, Result, Room, Rooms, local};
 /// # #[room(kind = "arena")] impl Arena {}
 /// #[tokio::main]
 /// async fn main() -> parlor::Result<()> {
-///     parlor::App::new().room::<Arena>().run().await
+///     parlor::App::new().room::<Arena>().guests().run().await
 /// }
 /// ```
 #[derive(Default)]
@@ -28,6 +28,7 @@ use crate::{Env, Failure, Kind, Policy, Result, Room, Rooms, local};
 pub struct App {
     kinds: Vec<Kind>,
     relays: Vec<RelayConfig>,
+    guests: bool,
     env: Env,
     rooms: Rooms,
     pages: Router,
@@ -49,6 +50,13 @@ impl App {
     /// Offers relay rooms: no handler, everything that a member sends goes to all members.
     pub fn relay(mut self, kind: &str, policy: Policy) -> Self {
         self.relays.push(RelayConfig { kind: kind.to_owned(), policy });
+        self
+    }
+
+    /// Lets everybody in without a token, each under an account of its own: for games that need to know nobody again, and while
+    /// one is being made. The same as `auth.guests = true` in the configuration; the flag `--guests=false` takes it back.
+    pub fn guests(mut self) -> Self {
+        self.guests = true;
         self
     }
 
@@ -90,9 +98,10 @@ impl App {
     ///
     /// # Errors
     /// As [`run`](Self::run).
-    pub async fn serve(self, args: &ServeArgs) -> Result {
+    pub async fn serve(mut self, args: &ServeArgs) -> Result {
         cli::log();
-        let config = args.config().map_err(|error| cannot_start(&error))?;
+        self.guests &= args.guests != Some(false);
+        let config = self.adjusted(args.config().map_err(|error| cannot_start(&error))?);
         if let Some(command) = &args.command {
             return command.run(&config).map_err(|error| cannot_start(&error));
         }
@@ -112,7 +121,7 @@ impl App {
     /// # Errors
     /// When the address cannot be listened on, or two kinds have one name.
     pub async fn start(self, config: &Config) -> Result<Broker> {
-        let mut config = config.clone();
+        let mut config = self.adjusted(config.clone());
         config.relay.extend(self.relays);
         let runtime = tokio::runtime::Handle::current();
         let env = self.env.with(self.rooms.clone());
@@ -124,6 +133,12 @@ impl App {
             start(broker.connector());
         }
         Ok(broker)
+    }
+
+    /// The configuration with what the code says about it.
+    fn adjusted(&self, mut config: Config) -> Config {
+        config.auth.guests |= self.guests;
+        config
     }
 }
 

@@ -208,8 +208,9 @@ impl Argument {
         match words.iter().find(|(word, ..)| *word == given) {
             Some((_, ty, variant)) => Ok(variant_of(ty, variant)),
             None => {
-                let all: Vec<_> = words.iter().map(|(word, ..)| format!("\"{word}\"")).collect();
-                Err(self.wrong(&all.join(" or ")))
+                let mut all: Vec<_> = words.iter().map(|(word, ..)| format!("\"{word}\"")).collect();
+                let last = all.pop().unwrap_or_default();
+                Err(self.wrong(&format!("{} or {last}", all.join(", "))))
             }
         }
     }

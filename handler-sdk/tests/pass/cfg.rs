@@ -28,6 +28,10 @@ impl Arena {
     #[cfg(any())]
     fn tick(&mut self, ctx: &mut Ctx) {}
 
+    #[msg::drop]
+    #[cfg(any())]
+    fn dropped(&mut self, ctx: &mut Ctx, player: &Gone) {}
+
     #[msg::view]
     #[cfg(any())]
     fn view(&self, to: &Player) -> Gone {}

@@ -16,7 +16,7 @@ enum Denied {
     TooPoor { need: u32 },
 }
 
-#[::parlor::room(kind = "arena", match_by = ["map"], client_topics = ["chat"], max_output_bytes = "1KiB")]
+#[::parlor::room(kind = "arena", match_by = ["map"], client_topics = ["chat"], latest_topics = ["at"], join = "invite", same_account = "allow", max_output_bytes = "1KiB")]
 impl Arena {
     #[::parlor::msg::open]
     fn opened(&mut self, ctx: &mut ::parlor::Ctx, total: u32) {
@@ -40,6 +40,17 @@ impl Arena {
     #[::parlor::msg::event]
     fn loaded(&mut self, ctx: &mut ::parlor::Ctx, _: ::parlor::Done<u32>) {
         ctx.run(Self::load, 1);
+    }
+
+    #[::parlor::msg::drop]
+    fn dropped(&mut self, ctx: &mut ::parlor::Ctx, player: &::parlor::Player) {
+        ctx.forget_latest("at", player.id);
+    }
+
+    #[::parlor::msg::resume]
+    fn resumed(&mut self, ctx: &mut ::parlor::Ctx, player: &::parlor::Player) -> ::parlor::Result {
+        ctx.publish_latest("at", player.id, &Moved);
+        ::std::result::Result::Ok(())
     }
 
     #[::parlor::msg::view]

@@ -22,6 +22,12 @@ impl Arena {
     #[msg::event]
     #[msg::leave]
     fn both(&mut self, ctx: &mut Ctx, player: &Player) {}
+
+    #[msg::resumed]
+    fn resumed(&mut self, ctx: &mut Ctx, player: &Player) {}
+
+    #[msg::drop(30)]
+    fn dropped(&mut self, ctx: &mut Ctx, player: &Player) {}
 }
 
 fn main() {}

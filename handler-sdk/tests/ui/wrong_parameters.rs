@@ -21,6 +21,12 @@ impl Arena {
 
     #[msg::view]
     fn view(&self) {}
+
+    #[msg::drop]
+    fn dropped(&mut self, ctx: &mut Ctx, player: &Player, why: Leave) {}
+
+    #[msg::resume]
+    fn resumed(&mut self, ctx: &mut Ctx) {}
 }
 
 fn main() {}
