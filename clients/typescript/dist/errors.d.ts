@@ -6,13 +6,15 @@ import type { WireError } from "./frames.js";
  * - `timeout`: no answer in time. A request may still take effect.
  * - `outcome_unknown`: it was written, and the connection or the room ended before an answer came.
  * - `not_connected`: nothing was written, there is no connection.
+ * - `buffer_full`: nothing was written, too much waits for the broker's acknowledgement.
+ * - `token_failed`: the application's own source of tokens failed; its error is the `cause`.
  * - `room_closed`: nothing was written, this room has ended.
  * - `frame_too_large`: nothing was written, the broker would not take it.
  * - `not_representable`: nothing was written, the payload has no form in the codec (a cycle, a function).
  * - `bad_frame`: the broker said something that cannot be understood; it was left out.
  * - `handler_threw`: a handler of the application threw; its error is the `cause`.
  */
-export type ClientCode = "timeout" | "outcome_unknown" | "not_connected" | "room_closed" | "frame_too_large" | "not_representable" | "bad_frame" | "handler_threw";
+export type ClientCode = "timeout" | "outcome_unknown" | "not_connected" | "buffer_full" | "token_failed" | "room_closed" | "frame_too_large" | "not_representable" | "bad_frame" | "handler_threw";
 /** Why something was refused or failed: `code` is for programs, `text` for people. */
 export declare class ParlorError extends Error {
     readonly name = "ParlorError";
@@ -38,6 +40,12 @@ export interface ErrorDetails {
 }
 /** An error from the wire as what the application gets. */
 export declare function fromWire(error: WireError, no?: number | undefined): ParlorError;
+/** What is said to a call that a close has left without its answer. */
+export declare function unknownOutcome(what: string, { code, reason }: {
+    code: number;
+    reason: string;
+}): ParlorError;
+export declare function closeDetails(code: number, reason: string): ErrorDetails;
 /**
  * What a close code means for the session:
  *

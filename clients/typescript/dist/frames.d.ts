@@ -8,6 +8,8 @@ export declare const Op: {
     readonly subscribe: 6;
     readonly unsubscribe: 7;
     readonly ping: 8;
+    readonly ack: 9;
+    readonly token: 10;
     readonly welcome: 33;
     readonly joined: 34;
     readonly types: 35;
@@ -19,6 +21,10 @@ export declare const Op: {
     readonly done: 41;
     readonly pong: 42;
     readonly handled: 43;
+    readonly acked: 44;
+    readonly resumed: 48;
+    readonly view: 49;
+    readonly latest: 50;
 };
 /** A frame as it is on the wire: an array whose first element is its op. */
 export type Frame = readonly [op: number, ...fields: unknown[]];
@@ -44,10 +50,32 @@ export interface Welcome {
     server: string;
     time: number;
     maxFrame: number;
+    expires: number | undefined;
+    resume: ResumeTerms | undefined;
+    lost: string | undefined;
 }
-export interface Joined extends Place {
-    op: typeof Op.joined;
-    id: number;
+/** What it takes to come back: the token for it, and how often the client acknowledges. */
+export interface ResumeTerms {
+    token: string;
+    ackFrames: number;
+    ackBytes: number;
+}
+/** How a room came through a cut. A later version may know more outcomes. */
+export interface RoomOutcome {
+    room: number;
+    no: number;
+    outcome: string;
+    frames: number | undefined;
+    reason: string | undefined;
+}
+export interface Resumed {
+    op: typeof Op.resumed;
+    welcome: Welcome;
+    received: number;
+    rooms: RoomOutcome[];
+}
+/** A membership as it is at one place of the room's history. */
+export interface Membership extends Place {
     room: number;
     roomId: string;
     kind: string;
@@ -56,8 +84,17 @@ export interface Joined extends Place {
     routes: number;
     types: string[];
     properties: Record<string, unknown>;
+    invite: string | undefined;
     view: unknown;
 }
+export type Joined = Membership & {
+    op: typeof Op.joined;
+    id: number;
+};
+export type View = Membership & {
+    op: typeof Op.view;
+    handled: number;
+};
 /** What belongs to one room and is therefore handed over in order. */
 export type RoomFrame = {
     op: typeof Op.types;
@@ -70,6 +107,12 @@ export type RoomFrame = {
     type: number;
     payload: unknown;
 } & Place) | ({
+    op: typeof Op.latest;
+    room: number;
+    type: number;
+    key: string;
+    payload: unknown;
+} & Place) | View | ({
     op: typeof Op.reply;
     room: number;
     id: number;
@@ -92,13 +135,16 @@ export type RoomFrame = {
     tick: number;
 };
 /** Everything that a broker of this version says. */
-export type Incoming = Welcome | Joined | RoomFrame | {
+export type Incoming = Welcome | Resumed | Joined | RoomFrame | {
     op: typeof Op.error;
     id: number | null;
     error: WireError;
 } | {
     op: typeof Op.done;
     id: number;
+} | {
+    op: typeof Op.acked;
+    received: number;
 } | {
     op: typeof Op.pong;
     time: number;

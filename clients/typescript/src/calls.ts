@@ -28,18 +28,25 @@ export class Calls {
    */
   start<T>(answer: Answer, owner: object | null, timeout: number, write: (id: number) => void): Promise<T> {
     return new Promise<T>((resolve, reject) => {
-      const id = ++this.last;
+      const id = this.last + 1;
       const stop = this.time.after(timeout, () => {
         this.fail(id, new ParlorError("timeout", `no answer within ${timeout} ms`));
       });
       this.waiting.set(id, { answer, owner, resolve: resolve as (value: unknown) => void, reject, stop });
       try {
         write(id);
+        // Only now: ids never run ahead of the messages that were written.
+        this.last = id;
       } catch (thrown) {
         this.take(id);
         reject(thrown);
       }
     });
+  }
+
+  /** Ids up to this one may still be answered to somebody else. */
+  startAfter(id: number): void {
+    this.last = id;
   }
 
   /** Whether this answer is still waited for. */

@@ -9,6 +9,8 @@ import type { WireError } from "./frames.js";
  * - `timeout`: no answer in time. A request may still take effect.
  * - `outcome_unknown`: it was written, and the connection or the room ended before an answer came.
  * - `not_connected`: nothing was written, there is no connection.
+ * - `buffer_full`: nothing was written, too much waits for the broker's acknowledgement.
+ * - `token_failed`: the application's own source of tokens failed; its error is the `cause`.
  * - `room_closed`: nothing was written, this room has ended.
  * - `frame_too_large`: nothing was written, the broker would not take it.
  * - `not_representable`: nothing was written, the payload has no form in the codec (a cycle, a function).
@@ -19,6 +21,8 @@ export type ClientCode =
   | "timeout"
   | "outcome_unknown"
   | "not_connected"
+  | "buffer_full"
+  | "token_failed"
   | "room_closed"
   | "frame_too_large"
   | "not_representable"
@@ -62,6 +66,15 @@ export interface ErrorDetails {
 /** An error from the wire as what the application gets. */
 export function fromWire(error: WireError, no: number | undefined = error.no): ParlorError {
   return new ParlorError(error.code, error.text, { params: error.params, retryable: error.retryable, no });
+}
+
+/** What is said to a call that a close has left without its answer. */
+export function unknownOutcome(what: string, { code, reason }: { code: number; reason: string }): ParlorError {
+  return new ParlorError("outcome_unknown", `${what} before the answer`, closeDetails(code, reason));
+}
+
+export function closeDetails(code: number, reason: string): ErrorDetails {
+  return { close_code: code, params: { close_code: code, reason } };
 }
 
 /**

@@ -10,6 +10,8 @@ export const Op = {
   subscribe: 6,
   unsubscribe: 7,
   ping: 8,
+  ack: 9,
+  token: 10,
   welcome: 33,
   joined: 34,
   types: 35,
@@ -21,6 +23,10 @@ export const Op = {
   done: 41,
   pong: 42,
   handled: 43,
+  acked: 44,
+  resumed: 48,
+  view: 49,
+  latest: 50,
 } as const;
 
 /** A frame as it is on the wire: an array whose first element is its op. */
@@ -51,11 +57,36 @@ export interface Welcome {
   server: string;
   time: number;
   maxFrame: number;
+  expires: number | undefined;
+  resume: ResumeTerms | undefined;
+  lost: string | undefined;
 }
 
-export interface Joined extends Place {
-  op: typeof Op.joined;
-  id: number;
+/** What it takes to come back: the token for it, and how often the client acknowledges. */
+export interface ResumeTerms {
+  token: string;
+  ackFrames: number;
+  ackBytes: number;
+}
+
+/** How a room came through a cut. A later version may know more outcomes. */
+export interface RoomOutcome {
+  room: number;
+  no: number;
+  outcome: string;
+  frames: number | undefined;
+  reason: string | undefined;
+}
+
+export interface Resumed {
+  op: typeof Op.resumed;
+  welcome: Welcome;
+  received: number;
+  rooms: RoomOutcome[];
+}
+
+/** A membership as it is at one place of the room's history. */
+export interface Membership extends Place {
   room: number;
   roomId: string;
   kind: string;
@@ -64,13 +95,20 @@ export interface Joined extends Place {
   routes: number;
   types: string[];
   properties: Record<string, unknown>;
+  invite: string | undefined;
   view: unknown;
 }
+
+export type Joined = Membership & { op: typeof Op.joined; id: number };
+
+export type View = Membership & { op: typeof Op.view; handled: number };
 
 /** What belongs to one room and is therefore handed over in order. */
 export type RoomFrame =
   | { op: typeof Op.types; room: number; first: number; names: string[] }
   | ({ op: typeof Op.publish; room: number; type: number; payload: unknown } & Place)
+  | ({ op: typeof Op.latest; room: number; type: number; key: string; payload: unknown } & Place)
+  | View
   | ({ op: typeof Op.reply; room: number; id: number; payload: unknown } & Place)
   | ({ op: typeof Op.refused; room: number; no: number; id: number | null; error: WireError } & Place)
   | ({ op: typeof Op.closed; room: number; code: string; result: unknown } & Place)
@@ -79,8 +117,10 @@ export type RoomFrame =
 /** Everything that a broker of this version says. */
 export type Incoming =
   | Welcome
+  | Resumed
   | Joined
   | RoomFrame
   | { op: typeof Op.error; id: number | null; error: WireError }
   | { op: typeof Op.done; id: number }
+  | { op: typeof Op.acked; received: number }
   | { op: typeof Op.pong; time: number; serverTime: number };

@@ -1,30 +1,33 @@
 // One connection, from its opening to its end.
 
-import { type Codec, decode, encode, subprotocol } from "./codec.js";
+import { type Codec, decode, subprotocol } from "./codec.js";
 import { ParlorError } from "./errors.js";
-import type { Frame, Incoming } from "./frames.js";
+import { type Frame, type Incoming, Op } from "./frames.js";
+import { sizeAtMost } from "./message.js";
 import { parse } from "./parse.js";
+import type { Message } from "./positions.js";
 import type { Transport, TransportFactory } from "./transport.js";
 
-/** What a link tells its session. */
+/** What a link tells its user. */
 export interface LinkEvents {
   onOpen(): void;
+  /** A message came; `counted` is its size in bytes, rounded up, or null if it does not count for coming back. */
+  onHeard(counted: number | null): void;
+  /** Follows `onHeard`, if this version knows the frame. */
   onFrame(frame: Incoming): void;
   onBadFrame(error: ParlorError): void;
   onClose(code: number, reason: string): void;
 }
 
-/** One connection: frames in, frames out. Knows the codec and the transport, and nothing of sessions and rooms. */
+/** One connection: frames in, messages out. Knows the codec and the transport, and nothing of sessions and rooms. */
 export class Link {
-  /** The largest frame in bytes that the broker takes, once it said so. */
-  maxFrame = Infinity;
   private readonly transport: Transport;
   private state: "opening" | "open" | "closed" = "opening";
 
   constructor(
     factory: TransportFactory,
     url: string,
-    private readonly codec: Codec,
+    codec: Codec,
     private readonly events: LinkEvents,
   ) {
     this.transport = factory(url, subprotocol(codec), {
@@ -42,13 +45,11 @@ export class Link {
     });
   }
 
-  /** Writes a frame or throws; after a throw nothing of it was sent. */
-  write(frame: Frame): void {
+  /** Writes a message or throws; after a throw nothing of it was sent. */
+  send(message: Message): void {
     if (this.state !== "open") throw new ParlorError("not_connected", "there is no connection");
-    const data = this.encode(frame);
-    this.checkSize(data);
     try {
-      this.transport.send(data);
+      this.transport.send(message);
     } catch (cause) {
       throw new ParlorError("not_connected", "the connection takes nothing", { cause });
     }
@@ -62,36 +63,25 @@ export class Link {
   }
 
   // A frame from the network may be anything. Whatever is wrong with it, the next one is read.
-  private receive(data: Uint8Array | string): void {
+  private receive(data: Message): void {
     if (this.state !== "open") return;
-    let frame: Incoming | null;
+    let raw: Frame | undefined;
+    let frame: Incoming | null = null;
+    let wrong: unknown;
     try {
-      frame = parse(decode(data));
-    } catch (cause) {
-      const text = cause instanceof Error ? cause.message : String(cause);
-      this.events.onBadFrame(new ParlorError("bad_frame", text, { cause }));
-      return;
+      raw = decode(data);
+      frame = parse(raw);
+    } catch (thrown) {
+      wrong = thrown;
     }
+    // The broker has counted it, whether it can be understood or not.
+    this.events.onHeard(raw !== undefined && uncounted.has(raw[0]) ? null : sizeAtMost(data));
     if (frame !== null) this.events.onFrame(frame);
-  }
-
-  private encode(frame: Frame): Uint8Array | string {
-    try {
-      return encode(frame, this.codec);
-    } catch (cause) {
-      const text = cause instanceof Error ? cause.message : String(cause);
-      throw new ParlorError("not_representable", text, { cause });
+    else if (wrong !== undefined) {
+      const text = wrong instanceof Error ? wrong.message : String(wrong);
+      this.events.onBadFrame(new ParlorError("bad_frame", text, { cause: wrong }));
     }
-  }
-
-  // The broker would close the connection on it, and all rooms would suffer.
-  private checkSize(data: Uint8Array | string): void {
-    // A UTF-16 unit makes at most three bytes, so that most texts need no counting.
-    if (typeof data === "string" && data.length * 3 <= this.maxFrame) return;
-    const size = typeof data === "string" ? new TextEncoder().encode(data).length : data.length;
-    if (size <= this.maxFrame) return;
-    throw new ParlorError("frame_too_large", `a frame of ${size} bytes; the broker takes ${this.maxFrame}`, {
-      params: { size, max: this.maxFrame },
-    });
   }
 }
+
+const uncounted: ReadonlySet<number> = new Set([Op.welcome, Op.resumed, Op.pong, Op.acked, Op.latest]);

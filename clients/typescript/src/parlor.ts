@@ -20,7 +20,7 @@ export class Parlor {
   /** @internal */
   constructor(private readonly inner: Session) {}
 
-  /** What happens outside of rooms: `closed`, `error`, `ping`. */
+  /** What happens outside of rooms: `disconnected`, `resumed`, `resync`, `lost`, `closed`, `error`, `ping`. */
   get lifecycle(): Lifecycle {
     return this.inner.lifecycle;
   }
@@ -40,7 +40,20 @@ export class Parlor {
     return this.inner.welcome?.server ?? "";
   }
 
-  /** How the connection ended, or null while it lasts. */
+  /**
+   * What it takes to come back to this session after the page was loaded again (see the option `resume`). Another one
+   * with every connection; undefined in a session that ends with its connection.
+   */
+  get resumeToken(): string | undefined {
+    return this.inner.welcome?.resume?.token;
+  }
+
+  /** The rooms that this session is in. After coming back from an earlier page they are there from the beginning. */
+  get rooms(): Room<any>[] {
+    return this.inner.rooms.list();
+  }
+
+  /** How the session ended, or null while it lasts, with a connection or without one. */
   get closed(): ClosedInfo | null {
     return this.inner.closed;
   }
@@ -61,7 +74,7 @@ export class Parlor {
     options?: unknown,
     settings: JoinSettings = {},
   ): Promise<Room<M, V>> {
-    return this.join({ mode: "find_or_create", kind }, options, settings);
+    return this.enter({ mode: "find_or_create", kind }, options, settings);
   }
 
   /** Opens a new room and joins it. */
@@ -70,7 +83,7 @@ export class Parlor {
     options?: unknown,
     settings: CreateSettings = {},
   ): Promise<Room<M, V>> {
-    return this.join({ mode: "create", kind }, options, settings);
+    return this.enter({ mode: "create", kind }, options, settings);
   }
 
   /** Joins the room that has this id. */
@@ -79,15 +92,33 @@ export class Parlor {
     options?: unknown,
     settings: JoinSettings = {},
   ): Promise<Room<M, V>> {
-    return this.join({ mode: "id", room: id }, options, settings);
+    return this.enter({ mode: "id", room: id }, options, settings);
   }
 
-  /** Ends the session. Rooms end with `connection_closed`, calls that wait with `outcome_unknown`. */
+  /** Joins the room that has this invite code. */
+  joinByInvite<M extends object = AnyMessages, V = any>(
+    code: string,
+    options?: unknown,
+    settings: JoinSettings = {},
+  ): Promise<Room<M, V>> {
+    return this.enter({ mode: "invite", invite: code }, options, settings);
+  }
+
+  /** Joins the room that the ticket is for: the game's backend got it from the lobby. It can be used once. */
+  join<M extends object = AnyMessages, V = any>(
+    ticket: string,
+    options?: unknown,
+    settings: JoinSettings = {},
+  ): Promise<Room<M, V>> {
+    return this.enter({ mode: "ticket", ticket }, options, settings);
+  }
+
+  /** Ends the session for good. Rooms end with `connection_closed`, calls that wait with `outcome_unknown`. */
   close(): void {
     this.inner.close();
   }
 
-  private join<M extends object, V>(
+  private enter<M extends object, V>(
     target: Record<string, unknown>,
     options: unknown,
     settings: CreateSettings,

@@ -1,6 +1,17 @@
 // The gate for everything that comes from outside: behind it, frames have the fields that their types promise.
 
-import { type Frame, type Incoming, Op, type Place, type Role, type WireError } from "./frames.js";
+import {
+  type Frame,
+  type Incoming,
+  type Membership,
+  Op,
+  type Place,
+  type ResumeTerms,
+  type Role,
+  type RoomOutcome,
+  type Welcome,
+  type WireError,
+} from "./frames.js";
 
 /**
  * Reads a frame from the broker into its named form, or gives null for an op that this version does
@@ -12,12 +23,30 @@ export function parse(frame: Frame): Incoming | null {
   switch (frame[0]) {
     case Op.welcome:
       return parseWelcome(new Named(read.map(1)));
+    case Op.resumed:
+      return {
+        op: Op.resumed,
+        welcome: parseWelcome(new Named(read.map(1))),
+        received: read.count(2),
+        rooms: outcomes(read.any(3)),
+      };
     case Op.joined:
-      return parseJoined(read);
+      return { op: Op.joined, id: read.count(1), ...parseMembership(new Named(read.map(2)), read.any(3)) };
+    case Op.view:
+      return { op: Op.view, handled: read.count(2), ...parseMembership(new Named(read.map(1)), read.any(3)) };
     case Op.types:
       return { op: Op.types, room: read.count(1), first: read.count(2), names: strings(read.any(3)) };
     case Op.publish:
       return { op: Op.publish, room: read.count(1), ...place(read), type: read.count(4), payload: read.any(5) };
+    case Op.latest:
+      return {
+        op: Op.latest,
+        room: read.count(1),
+        ...place(read),
+        type: read.count(4),
+        key: read.string(5),
+        payload: read.any(6),
+      };
     case Op.reply:
       return { op: Op.reply, room: read.count(1), ...place(read), id: read.count(4), payload: read.any(5) };
     case Op.refused:
@@ -39,12 +68,14 @@ export function parse(frame: Frame): Incoming | null {
       return { op: Op.pong, time: read.number(1), serverTime: read.number(2) };
     case Op.handled:
       return { op: Op.handled, room: read.count(1), no: read.count(2), tick: read.count(3) };
+    case Op.acked:
+      return { op: Op.acked, received: read.count(1) };
     default:
       return null;
   }
 }
 
-function parseWelcome(read: Named): Incoming {
+function parseWelcome(read: Named): Welcome {
   return {
     op: Op.welcome,
     session: read.string("session"),
@@ -52,17 +83,35 @@ function parseWelcome(read: Named): Incoming {
     server: read.string("server"),
     time: read.number("time"),
     maxFrame: read.count("max_frame"),
+    expires: read.has("expires") ? read.number("expires") : undefined,
+    resume: read.has("resume") ? parseTerms(new Named(read.map("resume"))) : undefined,
+    lost: read.has("lost") ? read.string("lost") : undefined,
   };
 }
 
-function parseJoined(frame: Fields): Incoming {
-  const read = new Named(frame.map(2));
+function parseTerms(read: Named): ResumeTerms {
+  return { token: read.string("token"), ackFrames: read.count("ack_frames"), ackBytes: read.count("ack_bytes") };
+}
+
+function outcomes(value: unknown): RoomOutcome[] {
+  if (!Array.isArray(value)) throw new TypeError("expected an array of rooms");
+  return value.map((room, index) => {
+    const read = new Named(map(index, room));
+    return {
+      room: read.count("room"),
+      no: read.count("no"),
+      outcome: read.string("outcome"),
+      frames: read.has("frames") ? read.count("frames") : undefined,
+      reason: read.has("reason") ? read.string("reason") : undefined,
+    };
+  });
+}
+
+function parseMembership(read: Named, view: unknown): Membership {
   const types = strings(read.any("types"));
   const routes = read.count("routes");
   if (routes > types.length) throw new TypeError("more routes than types");
   return {
-    op: Op.joined,
-    id: frame.count(1),
     room: read.count("room"),
     roomId: read.string("id"),
     kind: read.string("kind"),
@@ -73,20 +122,21 @@ function parseJoined(frame: Fields): Incoming {
     routes,
     types,
     properties: read.map("properties"),
-    view: frame.any(3),
+    invite: read.has("invite") ? read.string("invite") : undefined,
+    view,
   };
 }
 
 // `text` and `retryable` are for convenience: an error that lacks them still says what it must.
-function parseError(map: Record<string, unknown>): WireError {
-  const read = new Named(map);
+function parseError(fields: Record<string, unknown>): WireError {
+  const read = new Named(fields);
   return {
     code: read.string("code"),
-    text: map["text"] === undefined ? "" : read.string("text"),
-    retryable: map["retryable"] === true,
-    params: map["params"] == null ? {} : read.map("params"),
-    room: map["room"] == null ? undefined : read.count("room"),
-    no: map["no"] == null ? undefined : read.count("no"),
+    text: read.has("text") ? read.string("text") : "",
+    retryable: fields["retryable"] === true,
+    params: read.has("params") ? read.map("params") : {},
+    room: read.has("room") ? read.count("room") : undefined,
+    no: read.has("no") ? read.count("no") : undefined,
   };
 }
 
@@ -134,9 +184,7 @@ abstract class Reader<K> {
   }
 
   map(key: K): Record<string, unknown> {
-    const value = this.any(key);
-    if (typeof value !== "object" || value === null || Array.isArray(value)) throw wrong(key, "a map");
-    return value as Record<string, unknown>;
+    return map(key, this.any(key));
   }
 }
 
@@ -157,9 +205,19 @@ class Named extends Reader<string> {
     super();
   }
 
+  /** Whether an optional field is there; nil is as good as left out. */
+  has(key: string): boolean {
+    return this.fields[key] != null;
+  }
+
   any(key: string): unknown {
     return this.fields[key];
   }
+}
+
+function map(key: unknown, value: unknown): Record<string, unknown> {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) throw wrong(key, "a map");
+  return value as Record<string, unknown>;
 }
 
 function wrong(key: unknown, expected: string): TypeError {

@@ -3,7 +3,7 @@
 import type { Answer } from "./calls.js";
 import type { ParlorError } from "./errors.js";
 import type { Frame } from "./frames.js";
-import type { RoomClosed } from "./room.js";
+import type { Room, RoomClosed } from "./room.js";
 
 /** All that a room needs of its session. */
 export interface RoomPort {
@@ -12,6 +12,7 @@ export interface RoomPort {
   settle(id: number, payload: unknown): void;
   fail(id: number, error: ParlorError): void;
   abandon(owner: object, closed: RoomClosed): void;
+  resync(room: Room<any>): void;
   error(error: ParlorError): void;
   threw(thrown: unknown): void;
 }

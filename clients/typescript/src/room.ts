@@ -1,7 +1,16 @@
 // A room as its client sees it. Talks to the rest through its port only, and never sees the connection.
 
 import { fromWire, ParlorError } from "./errors.js";
-import { type Frame, type Joined, Op, type Place, type Role, type RoomFrame, type WireError } from "./frames.js";
+import {
+  type Frame,
+  type Membership,
+  Op,
+  type Place,
+  type Role,
+  type RoomFrame,
+  type View as ViewFrame,
+  type WireError,
+} from "./frames.js";
 import { Inbox } from "./inbox.js";
 import { Listeners, type Unsubscribe } from "./listeners.js";
 import type { RoomPort } from "./port.js";
@@ -10,7 +19,20 @@ import { TypeTable } from "./types.js";
 /** Message types and their payloads, where nothing is declared. */
 export type AnyMessages = Record<string, any>;
 
-/** How a membership ended: the broker's code and what came with it, or `connection_closed`. */
+/** Where a message has its place in the room's history; `key` if it is the latest value under that key. */
+export interface Meta extends Place {
+  key?: string;
+}
+
+/** The place as of which a view is, and the last of this client's messages that it reflects. */
+export interface ViewMeta extends Place {
+  handled: number;
+}
+
+/**
+ * How a membership ended: the broker's code and what came with it, or `connection_closed` (the session has ended), or
+ * `lost` (it could not be taken up again).
+ */
 export interface RoomClosed {
   code: string;
   result: unknown;
@@ -38,35 +60,50 @@ export class Room<Messages extends object = AnyMessages, View = any> {
   /** This client's player number. */
   readonly player: number;
   readonly role: Role;
-  /** What the game showed on joining, as of `joinedAt`: everything later arrives as messages. */
-  readonly view: View;
+  /** The place as of which the first view was. */
   readonly joinedAt: Place;
-  readonly properties: Record<string, unknown>;
+  /** The code with which others may join, in rooms that are joined this way. */
+  readonly invite: string | undefined;
 
-  private readonly types: TypeTable;
+  private shown: Membership;
+  private types: TypeTable;
   private readonly inbox = new Inbox<RoomFrame>((frame) => this.handle(frame));
-  private readonly byType = new Map<string, Listeners<[any, Place]>>();
-  private readonly all = new Listeners<[string, unknown, Place]>();
+  private readonly byType = new Map<string, Listeners<[any, Meta]>>();
+  private readonly all = new Listeners<[string, unknown, Meta]>();
+  private readonly viewListeners = new Listeners<[View, ViewMeta]>();
   private readonly closedListeners = new Listeners<[RoomClosed]>();
   private readonly refusedListeners = new Listeners<[ParlorError]>();
   private readonly handledListeners = new Listeners<[Handled]>();
-  private sent = 0;
   private ended: RoomClosed | null = null;
 
   /** @internal */
   constructor(
     private readonly port: RoomPort,
-    joined: Joined,
+    joined: Membership,
+    private sent = 0,
   ) {
+    this.shown = joined;
     this.id = joined.roomId;
     this.number = joined.room;
     this.kind = joined.kind;
     this.player = joined.player;
     this.role = joined.role;
-    this.view = joined.view as View;
+    this.invite = joined.invite;
     this.joinedAt = { seq: joined.seq, index: joined.index };
-    this.properties = joined.properties;
     this.types = new TypeTable(joined.types, joined.routes);
+  }
+
+  /**
+   * What the game showed at last: on joining, or when messages were missed (see `onView`). Everything later arrives as
+   * messages.
+   */
+  get view(): View {
+    return this.shown.view as View;
+  }
+
+  /** What the lobby shows of the room, as of the view. */
+  get properties(): Record<string, unknown> {
+    return this.shown.properties;
   }
 
   /** How the membership ended, or null while it lasts. */
@@ -75,15 +112,23 @@ export class Room<Messages extends object = AnyMessages, View = any> {
   }
 
   /** Calls `handler` for every message of one type. Several handlers are called in the order in which they came. */
-  on<T extends keyof Messages & string>(type: T, handler: (payload: Messages[T], meta: Place) => void): Unsubscribe {
+  on<T extends keyof Messages & string>(type: T, handler: (payload: Messages[T], meta: Meta) => void): Unsubscribe {
     let listeners = this.byType.get(type);
     if (listeners === undefined) this.byType.set(type, (listeners = new Listeners()));
     return listeners.add(handler);
   }
 
   /** Calls `handler` for every message of any type, after the handlers of its type. */
-  onAny(handler: (type: keyof Messages & string, payload: unknown, meta: Place) => void): Unsubscribe {
-    return this.all.add(handler as (type: string, payload: unknown, meta: Place) => void);
+  onAny(handler: (type: keyof Messages & string, payload: unknown, meta: Meta) => void): Unsubscribe {
+    return this.all.add(handler as (type: string, payload: unknown, meta: Meta) => void);
+  }
+
+  /**
+   * Calls `handler` with a view that replaces all that is known of the room, because messages were missed: after a long
+   * time away, or when this client read too slowly. It comes in order with the messages.
+   */
+  onView(handler: (view: View, meta: ViewMeta) => void): Unsubscribe {
+    return this.viewListeners.add(handler);
   }
 
   onClosed(handler: (closed: RoomClosed) => void): Unsubscribe {
@@ -101,8 +146,9 @@ export class Room<Messages extends object = AnyMessages, View = any> {
   }
 
   /**
-   * Sends a message and returns its number: the count of sends and requests in this room, from 1.
-   * Throws a `ParlorError` when it cannot be written; it is not counted then.
+   * Sends a message and returns its number: the count of sends and requests in this room, from 1. While there is no
+   * connection it waits for the next one. Throws a `ParlorError` when it can be neither written nor kept; it is not
+   * counted then.
    */
   send(type: string, payload?: unknown): number {
     this.write([Op.send, this.number, this.types.route(type), orNil(payload)]);
@@ -167,6 +213,12 @@ export class Room<Messages extends object = AnyMessages, View = any> {
       case Op.publish:
         this.publish(frame.type, frame.payload, { seq: frame.seq, index: frame.index });
         break;
+      case Op.latest:
+        this.publish(frame.type, frame.payload, { seq: frame.seq, index: frame.index, key: frame.key });
+        break;
+      case Op.view:
+        this.viewed(frame);
+        break;
       case Op.reply:
         this.port.settle(frame.id, frame.payload);
         break;
@@ -182,11 +234,19 @@ export class Room<Messages extends object = AnyMessages, View = any> {
     }
   }
 
-  private publish(number: number, payload: unknown, meta: Place): void {
+  private publish(number: number, payload: unknown, meta: Meta): void {
     const type = this.types.name(number);
     if (type === undefined) return this.bad(`type number ${number} has no name`);
     this.byType.get(type)?.emit(this.port.threw, payload, meta);
     this.all.emit(this.port.threw, type, payload, meta);
+  }
+
+  private viewed(frame: ViewFrame): void {
+    this.shown = frame;
+    this.types = new TypeTable(frame.types, frame.routes);
+    this.port.resync(this);
+    const meta = { seq: frame.seq, index: frame.index, handled: frame.handled };
+    this.viewListeners.emit(this.port.threw, this.view, meta);
   }
 
   private refused(id: number | null, wire: WireError, no: number): void {

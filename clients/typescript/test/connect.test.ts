@@ -9,7 +9,7 @@ test("hello says who is there, and the welcome names the session", async () => {
   const parlor = await broker.connect({ name: "Ann", game: "1.4.2", token: "secret" });
   assert.deepEqual(broker.hello, [
     Op.hello,
-    { client: `parlor-ts/${VERSION}`, game: "1.4.2", name: "Ann", token: "secret" },
+    { client: `parlor-ts/${VERSION}`, game: "1.4.2", name: "Ann", token: "secret", resume: {} },
   ]);
   assert.equal(parlor.session, "s-1");
   assert.equal(parlor.account, "guest-1");
@@ -21,7 +21,7 @@ test("hello says who is there, and the welcome names the session", async () => {
 test("what is not given is not in hello", async () => {
   const broker = new FakeBroker("json");
   await broker.connect();
-  assert.deepEqual(broker.hello, [Op.hello, { client: `parlor-ts/${VERSION}` }]);
+  assert.deepEqual(broker.hello, [Op.hello, { client: `parlor-ts/${VERSION}`, resume: {} }]);
 });
 
 test("the address: http becomes ws, and the path is /ws unless one is given", async () => {
