@@ -8,6 +8,7 @@
 //!
 //! Most users meet the broker through the `parlor` crate, which runs it inside the game's own process.
 
+pub mod auth;
 pub mod broker;
 pub mod cli;
 pub mod config;
