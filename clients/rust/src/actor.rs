@@ -1,16 +1,16 @@
-//! The task that owns the socket: two loops, one that reads and one that writes, as long as both go well.
+//! One connection: two loops, one that reads and one that writes, as long as both go well.
 //!
 //! They run side by side in one task so that a slow peer never makes one wait for the other: while writing is blocked,
-//! what arrives is still read, and while an application is slow to read, what it sends still goes out.
+//! what arrives is still read, and while an application is slow to read, what it sends still goes out. Knows nothing of
+//! other connections; what comes after this one is up to `life`.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::{Sink, SinkExt, Stream, StreamExt};
 use parlor_protocol::{ClientFrame, Codec};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::time::{Interval, MissedTickBehavior, interval, sleep, timeout};
+use tokio::time::{Interval, MissedTickBehavior, interval, sleep};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::{Error as WsError, Message};
@@ -18,40 +18,31 @@ use tokio_tungstenite::tungstenite::{Error as WsError, Message};
 use crate::inbox::Inbox;
 use crate::lifecycle::{End, close};
 use crate::link::{Phase, Shared, encode};
-use crate::silence::Silence;
+use crate::positions::Out;
+use crate::silence::{Silence, watch};
+use crate::socket::is_cut;
+use crate::token::keep_fresh;
 
 /// How long the goodbye may take: writing what is queued, and the peer's close frame.
-const GOODBYE: Duration = Duration::from_secs(1);
+pub(crate) const GOODBYE: Duration = Duration::from_secs(1);
 
 /// The longest reason that fits into a close frame.
 const MAX_REASON: usize = 123;
 
-/// Whatever happens to the task, panic or a stopped runtime, nobody is left waiting.
-struct Ending(Arc<Shared>);
-
-impl Drop for Ending {
-    fn drop(&mut self) {
-        self.0.finish(&End::broken(&"the connection's task was stopped"));
-        self.0.advance(Phase::Gone);
-    }
-}
-
-/// Serves a connection whose session has begun, until it ends.
-pub(crate) async fn run<S>(socket: WebSocketStream<S>, shared: Arc<Shared>)
+/// Serves a connection on which hello was answered, until it ends.
+pub(crate) async fn serve<S>(socket: &mut WebSocketStream<S>, inbox: &mut Inbox, shared: &Shared) -> End
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    let _ending = Ending(Arc::clone(&shared));
+    shared.silence.restart();
     let (mut sink, mut stream) = socket.split();
-    let mut inbox = Inbox::new(Arc::clone(&shared));
-    let end = tokio::select! {
-        end = read_loop(&mut stream, &mut inbox, &shared.silence) => end,
-        end = write_loop(&mut sink, &shared) => end,
-        end = overdue(&shared) => end,
-    };
-    shared.finish(&end);
-    drop(inbox);
-    let _ = timeout(GOODBYE, goodbye(sink, stream, &end)).await;
+    tokio::select! {
+        end = read_loop(&mut stream, inbox, &shared.silence) => end,
+        end = write_loop(&mut sink, shared) => end,
+        end = watch(shared) => end,
+        end = overdue(shared) => end,
+        never = keep_fresh(shared) => match never {},
+    }
 }
 
 /// Reads until the connection ends. Stops, without reading on, while a room has more events than it may keep.
@@ -122,11 +113,13 @@ async fn write_until_closing(
             return Ok(End::by_us());
         }
         tokio::select! {
-            () = shared.wake.notified() => {}
-            () = pings.next() => {
-                if !shared.silence.patient() {
-                    return Ok(End::broken(&"the broker does not answer pings"));
+            () = shared.wake.notified() => {
+                if shared.silence.take_probe() {
+                    feed_ping(sink, shared).await?;
                 }
+            }
+            () = pings.next() => {
+                shared.ask_ack();
                 feed_ping(sink, shared).await?;
             }
         }
@@ -137,7 +130,15 @@ async fn write_queued(
     sink: &mut (impl Sink<Message, Error = WsError> + Unpin),
     shared: &Shared,
 ) -> Result<(), WsError> {
-    while let Some(message) = shared.next_frame() {
+    while let Some(out) = shared.next_out() {
+        let message = match out {
+            Out::Frame(message) => message,
+            // It has no payload that could fail to be written.
+            Out::Ack(received) => match encode(shared.options.codec, &ClientFrame::Ack { received }) {
+                Ok(ack) => ack,
+                Err(_) => continue,
+            },
+        };
         sink.feed(message).await?;
     }
     sink.flush().await
@@ -161,20 +162,20 @@ async fn overdue(shared: &Shared) -> End {
 }
 
 /// Says why the connection ends, where that is for us to say, and waits for the peer to have read everything.
-async fn goodbye<S>(mut sink: S, mut stream: impl Stream<Item = Result<Message, WsError>> + Unpin, end: &End)
+pub(crate) async fn goodbye<S>(mut socket: WebSocketStream<S>, end: &End)
 where
-    S: Sink<Message, Error = WsError> + Unpin,
+    S: AsyncRead + AsyncWrite + Unpin,
 {
     if matches!(end.code, close::NORMAL | close::PROTOCOL) {
         // Every one of our own reasons is short; one that quotes the broker may not be.
         let reason = if end.reason.len() <= MAX_REASON { end.reason.as_str() } else { "protocol" };
         let frame = CloseFrame { code: end.code.into(), reason: reason.into() };
         // Fails when the peer closed first, with one of these codes: its close is answered already.
-        let _ = sink.send(Message::Close(Some(frame))).await;
+        let _ = socket.send(Message::Close(Some(frame))).await;
     } else {
-        let _ = sink.flush().await;
+        let _ = socket.flush().await;
     }
-    while let Some(Ok(_)) = stream.next().await {}
+    while let Some(Ok(_)) = socket.next().await {}
 }
 
 /// The ticks of the ping period; none when it is zero.
@@ -202,6 +203,7 @@ impl Pings {
 impl From<&WsError> for End {
     fn from(error: &WsError) -> Self {
         match error {
+            error if is_cut(error) => Self::broken(error),
             WsError::Protocol(_) | WsError::Capacity(_) | WsError::Utf8(_) => Self::protocol(error),
             _ => Self::broken(error),
         }

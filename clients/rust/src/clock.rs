@@ -25,6 +25,12 @@ struct Sample {
 }
 
 impl Clock {
+    /// A new connection, perhaps to another machine: the clock is learned anew, and no ping is under way.
+    pub(crate) fn restart(&mut self) {
+        self.under_way.clear();
+        self.samples.clear();
+    }
+
     /// Remembers that a ping was sent.
     pub(crate) fn ping(&mut self, now: f64) {
         if self.under_way.len() == UNDER_WAY {

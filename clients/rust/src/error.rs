@@ -24,14 +24,21 @@ pub enum ClientError {
         /// The reason that came with it, or what broke.
         reason: String,
     },
-    /// The request was under way when the connection or the membership ended: it may have taken effect, or not.
-    #[error("the request was under way when the connection or the membership ended: its outcome is unknown")]
+    /// The session was lost while a join or a subscription was under way. The client has a new session, or is about to
+    /// have one, in which it may be asked again; see [`LifecycleEvent::Lost`](crate::LifecycleEvent::Lost).
+    #[error("the session was lost: {reason}")]
+    Lost {
+        /// As in [`LifecycleEvent::Lost`](crate::LifecycleEvent::Lost).
+        reason: String,
+    },
+    /// The request was under way when the session or the membership ended: it may have taken effect, or not.
+    #[error("the request was under way when the session or the membership ended: its outcome is unknown")]
     OutcomeUnknown,
     /// No answer came within [`Options::request_timeout`](crate::Options::request_timeout). What was asked may still happen.
     #[error("no answer came in time")]
     Timeout,
-    /// More is waiting to be written than [`Options::send_bytes`](crate::Options::send_bytes) allows. Nothing was
-    /// queued and no number was used up.
+    /// More is waiting to be written or acknowledged than [`Options::send_frames`](crate::Options::send_frames) or
+    /// [`Options::send_bytes`](crate::Options::send_bytes) allows. Nothing was queued and no number was used up.
     #[error("buffer_full: the connection is too slow for what is being sent")]
     BufferFull,
     /// The socket could not be opened, or failed before the session began.
@@ -40,6 +47,9 @@ pub enum ClientError {
     /// The WebSocket was refused with this HTTP status.
     #[error("the broker refused the WebSocket with HTTP status {0}")]
     Http(u16),
+    /// The token's provider failed.
+    #[error("no token: {0}")]
+    Token(String),
     /// The other side does not speak this protocol as it should.
     #[error("protocol: {0}")]
     Protocol(String),
@@ -57,6 +67,8 @@ impl ClientError {
         match self {
             Self::Refused(failure) => &failure.code,
             Self::Closed { .. } => "closed",
+            Self::Lost { .. } => "lost",
+            Self::Token(_) => "token",
             Self::OutcomeUnknown => "outcome_unknown",
             Self::Timeout => "timeout",
             Self::BufferFull => "buffer_full",

@@ -8,6 +8,16 @@ use serde::de::DeserializeOwned;
 
 use crate::error::ClientError;
 
+/// Why a [`RoomEvent::View`] came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ViewReason {
+    /// The client has come back, and more was missed than the broker could keep.
+    CameBack,
+    /// The client has read too slowly.
+    FellBehind,
+}
+
 /// Something that happened in a room. Events come in the order of the room's history, the same for all its members.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
@@ -18,6 +28,9 @@ pub enum RoomEvent {
         place: Place,
         /// Its type.
         name: Arc<str>,
+        /// With a topic of which only the newest value matters: what it is the value of. An older value may have been
+        /// left out, and after a resume the present one comes although it may be known.
+        key: Option<String>,
         /// MessagePack, whatever the connection speaks; see [`decode`](Self::decode).
         payload: Bytes,
     },
@@ -30,6 +43,18 @@ pub enum RoomEvent {
         /// Why.
         error: Failure,
     },
+    /// What the game shows now, in place of everything before: publishes were missed. What the client keeps of the room
+    /// is to be made anew from it, as on joining.
+    View {
+        /// The place in the room's history as of which the view is.
+        place: Place,
+        /// MessagePack; see [`decode`](Self::decode).
+        view: Bytes,
+        /// The number of this client's last message that is reflected in it.
+        handled: u64,
+        /// Why it came.
+        why: ViewReason,
+    },
     /// Everything up to the message `no` of this client is reflected in what came before.
     Handled {
         /// The number that `send` gave back.
@@ -39,7 +64,8 @@ pub enum RoomEvent {
     },
     /// The membership has ended. Nothing follows.
     Closed {
-        /// `left`, `closed`, `kicked`, `room_failed` or `shutting_down`.
+        /// `left`, `closed`, `kicked`, `room_failed`, `expired`, `replaced` or `shutting_down` by the broker; `lost` when the
+        /// whole session was lost.
         code: String,
         /// The room's result, or the reason given for a kick, as MessagePack; see [`decode`](Self::decode).
         result: Bytes,
@@ -47,13 +73,15 @@ pub enum RoomEvent {
 }
 
 impl RoomEvent {
-    /// The payload of a message or the result of a close, as a `T`.
+    /// The payload of a message, a view, or the result of a close, as a `T`.
     ///
     /// # Errors
     /// [`ClientError::Decode`] when it is no `T`, or when the event has no payload.
     pub fn decode<T: DeserializeOwned>(&self) -> Result<T, ClientError> {
         match self {
-            Self::Message { payload: bytes, .. } | Self::Closed { result: bytes, .. } => decode(bytes),
+            Self::Message { payload: bytes, .. }
+            | Self::View { view: bytes, .. }
+            | Self::Closed { result: bytes, .. } => decode(bytes),
             Self::Refused { .. } | Self::Handled { .. } => Err(ClientError::Decode("the event has no payload".into())),
         }
     }
@@ -61,7 +89,8 @@ impl RoomEvent {
     /// The payload bytes that the event keeps in memory.
     pub(crate) fn bytes(&self) -> usize {
         match self {
-            Self::Message { payload, .. } => payload.len(),
+            Self::Message { payload, key, .. } => payload.len() + key.as_ref().map_or(0, String::len),
+            Self::View { view, .. } => view.len(),
             Self::Closed { result, .. } => result.len(),
             Self::Refused { .. } | Self::Handled { .. } => 0,
         }

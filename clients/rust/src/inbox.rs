@@ -6,16 +6,22 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use parlor_protocol::frame::Joined;
+use parlor_protocol::codec::NIL;
+use parlor_protocol::frame::{Joined, Recovered, Recovery};
 use parlor_protocol::{BrokerFrame, Codec, Failure, FrameError, Place, RoomNo};
 
 use crate::error::ClientError;
-use crate::event::RoomEvent;
+use crate::event::{RoomEvent, ViewReason};
+use crate::lifecycle::LifecycleEvent;
 use crate::link::{Answer, Shared};
 use crate::member::{Member, Seat};
+use crate::positions::BadPosition;
 use crate::queue;
 
-/// The rooms of a connection, by number. Owned by the connection's task alone.
+/// The code with which rooms close when their session is lost. The broker has no such code.
+const LOST: &str = "lost";
+
+/// The rooms of a session, by number. Owned by the client's task alone.
 #[derive(Debug)]
 pub(crate) struct Inbox {
     shared: Arc<Shared>,
@@ -26,6 +32,8 @@ pub(crate) struct Inbox {
 struct Entry {
     member: Arc<Member>,
     types: Vec<Arc<str>>,
+    /// Why the next view comes.
+    why: ViewReason,
 }
 
 /// The broker said something that makes no sense here.
@@ -41,8 +49,10 @@ pub(crate) enum Violation {
     UnknownType(RoomNo, u32),
     #[error("the type table of room {0} is extended from {1} on, which leaves a gap")]
     TypeGap(RoomNo, u32),
-    #[error("a second welcome")]
+    #[error("a second answer to hello")]
     SecondWelcome,
+    #[error(transparent)]
+    Position(#[from] BadPosition),
 }
 
 /// A room whose queue is full: the connection must wait for it.
@@ -58,14 +68,24 @@ impl Inbox {
     }
 
     /// Takes one frame.
-    pub(crate) fn handle(&mut self, frame: &Bytes) -> Result<Full, Violation> {
-        let frame = match BrokerFrame::decode(self.shared.options.codec, frame) {
-            // The protocol grows by new ops; old clients do not mind.
-            Err(FrameError::UnknownOp(_)) => return Ok(None),
+    pub(crate) fn handle(&mut self, bytes: &Bytes) -> Result<Full, Violation> {
+        let frame = match BrokerFrame::decode(self.shared.options.codec, bytes) {
+            // The protocol grows by new ops; old clients do not mind. They count them, though.
+            Err(FrameError::UnknownOp(_)) => {
+                self.count(bytes);
+                return Ok(None);
+            }
             frame => frame?,
         };
+        if frame.is_counted() {
+            self.count(bytes);
+        }
         match frame {
-            BrokerFrame::Publish { room, place, type_, payload } => self.publish(room, place, type_, payload),
+            BrokerFrame::Publish { room, place, type_, payload } => self.message(room, place, type_, None, payload),
+            BrokerFrame::Latest { room, place, type_, key, payload } => {
+                self.message(room, place, type_, Some(key), payload)
+            }
+            BrokerFrame::View { joined, handled, view } => self.view(joined, handled, view),
             BrokerFrame::Handled { room, no, tick } => self.event(room, RoomEvent::Handled { no, tick }),
             BrokerFrame::Refused { room, place, no, id: None, error } => {
                 self.event(room, RoomEvent::Refused { place: Some(place), no, error })
@@ -83,14 +103,50 @@ impl Inbox {
                 self.shared.clock.lock().pong(time, server_time, self.shared.now());
                 Ok(None)
             }
-            BrokerFrame::Welcome(_) => Err(Violation::SecondWelcome),
+            BrokerFrame::Acked { received } => {
+                self.shared.positions(|positions| positions.acked(received))?;
+                Ok(None)
+            }
+            BrokerFrame::Welcome(_) | BrokerFrame::Resumed { .. } => Err(Violation::SecondWelcome),
         }
     }
 
-    fn publish(&self, room: RoomNo, place: Place, number: u32, payload: Bytes) -> Result<Full, Violation> {
+    fn count(&self, bytes: &Bytes) {
+        if self.shared.positions(|positions| positions.heard(bytes.len())) {
+            self.shared.wake.notify_one();
+        }
+    }
+
+    /// The session goes on: the rooms of which too much was missed get a view.
+    pub(crate) fn resumed(&mut self, rooms: &[Recovery]) {
+        for recovery in rooms.iter().filter(|recovery| recovery.outcome == Recovered::View) {
+            if let Some(entry) = self.rooms.get_mut(&recovery.room) {
+                entry.why = ViewReason::CameBack;
+            }
+        }
+    }
+
+    /// The session is gone, and all its rooms with it.
+    pub(crate) fn lose(&mut self, reason: &str) {
+        self.shared.lose(reason, self.rooms.values().map(|entry| &*entry.member));
+        for (_, entry) in self.rooms.drain() {
+            // Nothing is read at present, so nobody has to wait for a full queue.
+            let _ = entry.close(LOST.to_owned(), NIL);
+        }
+        self.shared.tell(LifecycleEvent::Lost { reason: reason.to_owned() });
+    }
+
+    fn message(
+        &self,
+        room: RoomNo,
+        place: Place,
+        number: u32,
+        key: Option<String>,
+        payload: Bytes,
+    ) -> Result<Full, Violation> {
         let entry = self.entry(room)?;
         let name = entry.types.get(number as usize).ok_or(Violation::UnknownType(room, number))?;
-        Ok(entry.push(RoomEvent::Message { place, name: Arc::clone(name), payload }))
+        Ok(entry.push(RoomEvent::Message { place, name: Arc::clone(name), key, payload }))
     }
 
     fn event(&self, room: RoomNo, event: RoomEvent) -> Result<Full, Violation> {
@@ -103,18 +159,22 @@ impl Inbox {
         if let (Some(entry), Some(no)) = (entry, error.no) {
             return entry.push(RoomEvent::Refused { place: None, no, error });
         }
-        // Fails only when nobody listens.
-        let _ = self.shared.errors.send(error);
+        self.shared.tell(LifecycleEvent::Error(error));
         None
     }
 
     fn closed(&mut self, room: RoomNo, code: String, result: Bytes) -> Result<Full, Violation> {
         let entry = self.rooms.remove(&room).ok_or(Violation::NotJoined(room))?;
-        entry.member.end_sending();
-        let full = entry.push(RoomEvent::Closed { code, result });
-        entry.member.events.finish();
-        entry.member.end();
-        Ok(full)
+        Ok(entry.close(code, result))
+    }
+
+    /// Makes a room anew, but for what was sent to it and is still to be handled.
+    fn view(&mut self, joined: Joined, handled: u64, view: Bytes) -> Result<Full, Violation> {
+        let entry = self.rooms.get_mut(&joined.room).ok_or(Violation::NotJoined(joined.room))?;
+        let place = Place { seq: joined.seq, index: joined.index };
+        entry.types = entry.member.renew(joined.types, joined.routes);
+        let why = std::mem::replace(&mut entry.why, ViewReason::FellBehind);
+        Ok(entry.push(RoomEvent::View { place, view, handled, why }))
     }
 
     /// Extends a type table. Names that are known already are passed over: they may cross with a join.
@@ -131,7 +191,8 @@ impl Inbox {
         }
         let (member, types) = Member::new(joined, view, &self.shared.options);
         let member = Arc::new(member);
-        self.rooms.insert(member.no, Entry { member: Arc::clone(&member), types });
+        let why = ViewReason::FellBehind;
+        self.rooms.insert(member.no, Entry { member: Arc::clone(&member), types, why });
         // When nobody waits for it any more, the seat is dropped and so given back.
         let seat = Seat { member, shared: Arc::clone(&self.shared) };
         Ok(self.answer(id, Ok(Answer::Joined(seat))))
@@ -148,6 +209,14 @@ impl Inbox {
 }
 
 impl Entry {
+    fn close(&self, code: String, result: Bytes) -> Full {
+        self.member.end_sending();
+        let full = self.push(RoomEvent::Closed { code, result });
+        self.member.events.finish();
+        self.member.end();
+        full
+    }
+
     fn push(&self, event: RoomEvent) -> Full {
         match self.member.events.push(event) {
             queue::Room::Left => None,
@@ -156,7 +225,7 @@ impl Entry {
     }
 }
 
-/// The connection is over, and so is every room of it.
+/// The client is over, and so is every room of it.
 impl Drop for Inbox {
     fn drop(&mut self) {
         for entry in self.rooms.values() {

@@ -22,17 +22,27 @@ pub struct JoinRequest {
 impl JoinRequest {
     /// An open room of the kind, or else a new one.
     pub fn find_or_create(kind: impl Into<String>) -> Self {
-        Self::new(JoinMode::FindOrCreate, Some(kind.into()), None)
+        Self::new(Join { kind: Some(kind.into()), ..by(JoinMode::FindOrCreate) })
     }
 
     /// Always a new room.
     pub fn create(kind: impl Into<String>) -> Self {
-        Self::new(JoinMode::Create, Some(kind.into()), None)
+        Self::new(Join { kind: Some(kind.into()), ..by(JoinMode::Create) })
     }
 
     /// The room with this id (see [`Room::id`](crate::Room::id)).
     pub fn by_id(id: impl Display) -> Self {
-        Self::new(JoinMode::Id, None, Some(id.to_string()))
+        Self::new(Join { room: Some(id.to_string()), ..by(JoinMode::Id) })
+    }
+
+    /// The room with this invite code (see [`Room::invite`](crate::Room::invite)).
+    pub fn by_invite(code: impl Into<String>) -> Self {
+        Self::new(Join { invite: Some(code.into()), ..by(JoinMode::Invite) })
+    }
+
+    /// The room that this ticket is for. The game's backend gets tickets from the lobby; each can be used once.
+    pub fn by_ticket(ticket: impl Into<String>) -> Self {
+        Self::new(Join { ticket: Some(ticket.into()), ..by(JoinMode::Ticket) })
     }
 
     /// As a player (the default) or a spectator, who sees what is broadcast and sends nothing.
@@ -53,8 +63,7 @@ impl JoinRequest {
         self
     }
 
-    fn new(mode: JoinMode, kind: Option<String>, room: Option<String>) -> Self {
-        let join = Join { mode, kind, room, role: Role::Player, private: false };
+    fn new(join: Join) -> Self {
         Self { join, options: Ok(NIL) }
     }
 
@@ -62,6 +71,12 @@ impl JoinRequest {
     pub(crate) fn into_parts(self) -> Result<(Join, Bytes), ClientError> {
         short("the room kind", self.join.kind.as_deref().unwrap_or_default())?;
         short("the room id", self.join.room.as_deref().unwrap_or_default())?;
+        short("the invite code", self.join.invite.as_deref().unwrap_or_default())?;
         Ok((self.join, self.options?))
     }
+}
+
+/// A join that says nothing but its mode.
+fn by(mode: JoinMode) -> Join {
+    Join { mode, kind: None, invite: None, ticket: None, room: None, role: Role::Player, private: false }
 }

@@ -2,38 +2,47 @@
 //!
 //! # Inside
 //!
-//! A task of its own (`actor`) owns the socket: a loop that reads and a loop that writes, side by side. What it shares with the
-//! handles is one locked `link`: frames to write, callers who wait. `inbox` takes each frame from the broker to a room's
-//! bounded `queue`, to a caller or to the `lifecycle`; `member` is one membership. Nothing else does I/O but `socket`, which
-//! begins a session. An automatic reconnect has its place between `socket` and `actor`, and in [`LifecycleEvent`].
+//! A task of its own (`life`) is the client: it makes one connection after the other (`connector`, `socket`, with `backoff`
+//! between them), and each is served by two loops (`actor`), one that reads and one that writes. What the task shares with
+//! the handles is one locked `link`: the session's `positions` (frames to write, to acknowledge, to write again) and the callers
+//! who wait. `inbox` takes each frame from the broker to a room's bounded `queue`, to a caller or to the `lifecycle`;
+//! `member` is one membership. `positions`, `backoff`, `clock` and `inbox` do no I/O.
 
 mod actor;
+mod backoff;
 mod clock;
+mod connector;
 mod error;
 mod event;
 mod inbox;
 mod join;
+mod life;
 mod lifecycle;
 mod link;
 mod member;
 mod options;
 mod parlor;
+mod positions;
 mod queue;
 mod room;
 mod silence;
 mod socket;
+#[cfg(feature = "tls")]
+mod tls;
+mod token;
 
 pub use error::ClientError;
-pub use event::RoomEvent;
+pub use event::{RoomEvent, ViewReason};
 pub use join::JoinRequest;
 pub use lifecycle::{End, Lifecycle, LifecycleEvent};
-pub use options::Options;
+pub use options::{OnLoss, Options};
 pub use parlor::Parlor;
 pub use room::{Room, RoomSender};
+pub use token::Token;
 
 pub use bytes::Bytes;
 pub use parlor_protocol::code::CloseKind;
-pub use parlor_protocol::frame::Role;
+pub use parlor_protocol::frame::{Recovered, Recovery, Role};
 pub use parlor_protocol::{Codec, ErrorCode, Failure, Place, PlayerId, RoomId, RoomNo, Seq};
 
 use parlor_protocol::msgpack;

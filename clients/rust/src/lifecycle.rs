@@ -1,26 +1,56 @@
-//! What happens to the connection as a whole, as opposed to one room.
+//! What happens to the session and its connections as a whole, as opposed to one room.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use parlor_protocol::Failure;
 use parlor_protocol::code::CloseKind;
+use parlor_protocol::frame::Recovery;
 use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 
 use crate::link::{Phase, Shared};
 
-/// Errors that a [`Lifecycle`] remembers while nobody reads it.
+/// Events that a [`Lifecycle`] remembers while nobody reads it.
 pub(crate) const REMEMBERED: usize = 64;
 
-/// Something that concerns the connection as a whole.
+/// Something that concerns the session as a whole.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum LifecycleEvent {
     /// The broker complains about something that nobody is waiting for.
     Error(Failure),
-    /// So many errors were not read in time and are gone.
+    /// The connection was lost, or an attempt to connect again has failed. What is sent meanwhile waits.
+    Disconnected {
+        /// What was lost, or why the attempt failed.
+        end: End,
+        /// The attempt that comes next, from 1 for each loss.
+        attempt: u32,
+        /// How long the client waits before it.
+        wait: Duration,
+    },
+    /// The session goes on, on a new connection.
+    Resumed {
+        /// What became of each room of the session.
+        rooms: Vec<Recovery>,
+    },
+    /// The session is gone, and all its memberships with it: their rooms get [`RoomEvent::Closed`](crate::RoomEvent) with
+    /// the code `lost`. What was sent last may have taken effect or not; none of it is sent again.
+    Lost {
+        /// `expired`, `unknown` or `codec` by the broker; `shutting_down` when the broker ended it, `not_kept` when it was
+        /// none to come back to, `gave_up` after [`Options::reconnect_for`](crate::Options::reconnect_for).
+        reason: String,
+    },
+    /// A new session has begun in place of the lost one: rooms can be joined again.
+    Renewed,
+    /// No fresh token could be brought before the old one expires. The client tries again.
+    TokenFailed {
+        /// What the provider or the broker said.
+        reason: String,
+    },
+    /// So many events were not read in time and are gone.
     Missed(u64),
-    /// The connection has ended. Nothing follows.
+    /// The client has ended, and does not come back. Nothing follows.
     Closed(End),
 }
 
@@ -72,23 +102,23 @@ impl End {
 /// A reader of [`LifecycleEvent`]s, from the moment it was made. The end is told to every reader, however late it comes.
 #[derive(Debug)]
 pub struct Lifecycle {
-    errors: broadcast::Receiver<Failure>,
+    events: broadcast::Receiver<LifecycleEvent>,
     shared: Arc<Shared>,
     told: bool,
 }
 
 impl Lifecycle {
     pub(crate) fn new(shared: Arc<Shared>) -> Self {
-        Self { errors: shared.errors.subscribe(), shared, told: false }
+        Self { events: shared.events.subscribe(), shared, told: false }
     }
 
     /// The next event; `None` after [`LifecycleEvent::Closed`].
     pub async fn recv(&mut self) -> Option<LifecycleEvent> {
         loop {
-            // Looked up before the errors are, so that everything said before the end is read before it.
+            // Looked up before the events are, so that everything said before the end is read before it.
             let end = self.shared.end();
-            match self.errors.try_recv() {
-                Ok(failure) => return Some(LifecycleEvent::Error(failure)),
+            match self.events.try_recv() {
+                Ok(event) => return Some(event),
                 Err(TryRecvError::Lagged(n)) => return Some(LifecycleEvent::Missed(n)),
                 Err(TryRecvError::Empty | TryRecvError::Closed) => {}
             }
@@ -97,8 +127,8 @@ impl Lifecycle {
             }
             tokio::select! {
                 biased;
-                error = self.errors.recv() => match error {
-                    Ok(failure) => return Some(LifecycleEvent::Error(failure)),
+                event = self.events.recv() => match event {
+                    Ok(event) => return Some(event),
                     Err(RecvError::Lagged(n)) => return Some(LifecycleEvent::Missed(n)),
                     // Cannot be: the sender lives in `shared`.
                     Err(RecvError::Closed) => return None,

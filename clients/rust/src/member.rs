@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use bytes::Bytes;
+use parking_lot::RwLock;
 use parlor_protocol::frame::{Joined, Role, TypeRef};
 use parlor_protocol::limits::MAX_NAME;
 use parlor_protocol::{ErrorCode, Place, PlayerId, RoomId, RoomNo};
@@ -25,10 +26,11 @@ pub(crate) struct Member {
     pub(crate) role: Role,
     pub(crate) place: Place,
     pub(crate) properties: BTreeMap<String, serde_json::Value>,
+    pub(crate) invite: Option<String>,
     pub(crate) view: Bytes,
     pub(crate) events: EventQueue,
     /// The types that may be sent by number.
-    routes: HashMap<String, u32>,
+    routes: RwLock<HashMap<String, u32>>,
     /// Messages numbered so far. Changed under the link's lock only, which gives it its order.
     sent: AtomicU64,
     /// Neither left nor closed. Changed under the link's lock or by the connection's task.
@@ -40,7 +42,7 @@ pub(crate) struct Member {
 impl Member {
     /// A membership, and the room's type table as it was on joining.
     pub(crate) fn new(joined: Joined, view: Bytes, options: &Options) -> (Self, Vec<Arc<str>>) {
-        let types: Vec<Arc<str>> = joined.types.iter().map(|name| name.as_str().into()).collect();
+        let types = table(&joined.types);
         let member = Self {
             no: joined.room,
             id: joined.id,
@@ -49,9 +51,10 @@ impl Member {
             role: joined.role,
             place: Place { seq: joined.seq, index: joined.index },
             properties: joined.properties,
+            invite: joined.invite,
             view,
             events: EventQueue::new(options),
-            routes: joined.types.into_iter().zip(0..joined.routes).collect(),
+            routes: RwLock::new(routes(joined.types, joined.routes)),
             sent: AtomicU64::new(0),
             sending: AtomicBool::new(true),
             over: watch::Sender::new(false),
@@ -61,18 +64,29 @@ impl Member {
 
     /// The shortest way to name a type on the wire.
     pub(crate) fn type_ref(&self, name: &str) -> Result<TypeRef, ClientError> {
-        match self.routes.get(name) {
-            Some(number) => Ok(TypeRef::Number(*number)),
+        let number = self.routes.read().get(name).copied();
+        match number {
+            Some(number) => Ok(TypeRef::Number(number)),
             None => short("the type", name).map(|()| TypeRef::Name(name.to_owned())),
         }
     }
 
+    /// A fresh view has come, with the whole type table; returns that.
+    pub(crate) fn renew(&self, types: Vec<String>, numbered: u32) -> Vec<Arc<str>> {
+        let table = table(&types);
+        *self.routes.write() = routes(types, numbered);
+        table
+    }
+
+    /// Whether anything may be sent to the room.
+    pub(crate) fn may_send(&self) -> Result<(), ClientError> {
+        // What the broker would answer if the message crossed the end of the membership.
+        if self.sending.load(Ordering::Relaxed) { Ok(()) } else { Err(ErrorCode::NotAMember.into()) }
+    }
+
     /// The number of the next message, if it may be sent at all.
     pub(crate) fn next_no(&self) -> Result<u64, ClientError> {
-        if !self.sending.load(Ordering::Relaxed) {
-            // What the broker would answer if the message crossed the end of the membership.
-            return Err(ErrorCode::NotAMember.into());
-        }
+        self.may_send()?;
         Ok(self.sent.fetch_add(1, Ordering::Relaxed) + 1)
     }
 
@@ -91,6 +105,14 @@ impl Member {
     pub(crate) fn end_sending(&self) -> bool {
         self.sending.swap(false, Ordering::Relaxed)
     }
+}
+
+fn table(types: &[String]) -> Vec<Arc<str>> {
+    types.iter().map(|name| name.as_str().into()).collect()
+}
+
+fn routes(types: Vec<String>, numbered: u32) -> HashMap<String, u32> {
+    types.into_iter().zip(0..numbered).collect()
 }
 
 /// The right to read a room's events. Dropping it leaves the room: nobody could see any more what happens there.

@@ -1,24 +1,24 @@
-//! The connection as the application sees it.
+//! The client as the application sees it.
 
 use std::fmt::Display;
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
 use parlor_protocol::ClientFrame;
 use serde::Serialize;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::time::timeout;
 
-use crate::actor;
+use crate::connector::{By, ByUrl, Connector, Only};
 use crate::error::ClientError;
 use crate::join::JoinRequest;
+use crate::life::Life;
 use crate::lifecycle::Lifecycle;
 use crate::link::{Answer, Handle, Phase};
 use crate::options::Options;
 use crate::room::Room;
-use crate::socket::{Address, begin};
 
-/// A connection to a broker, and the session on it. Cheap to clone.
+/// A session with a broker, on one connection after the other. Cheap to clone.
 ///
 /// It stays open as long as there is a `Parlor`, a [`Room`] or a [`RoomSender`](crate::RoomSender) of it.
 #[derive(Clone, Debug)]
@@ -27,22 +27,34 @@ pub struct Parlor {
 }
 
 impl Parlor {
-    /// Connects to `ws://host[:port][/path]`, the path being `/ws` when none is given, and begins a session.
+    /// Connects to `ws://host[:port][/path]` (or `wss://…`, with the feature `tls`), the path being `/ws` when none is
+    /// given, and begins a session. When the connection is lost the client connects to the same URL again.
     ///
     /// # Errors
     /// [`ClientError::Invalid`] for a bad URL, [`ClientError::Io`], [`ClientError::Http`], [`ClientError::Refused`] (the
-    /// token, for instance), [`ClientError::Closed`], [`ClientError::Protocol`], and [`ClientError::Timeout`] when all of it
-    /// together takes longer than [`Options::request_timeout`].
+    /// token, for instance), [`ClientError::Closed`], [`ClientError::Protocol`], [`ClientError::Token`], and
+    /// [`ClientError::Timeout`] when all of it together takes longer than [`Options::request_timeout`]. The first connection
+    /// is tried once.
     pub async fn connect(url: &str, options: Options) -> Result<Self, ClientError> {
-        let address = Address::parse(url)?;
-        in_time(options.request_timeout, async {
-            let stream = address.open().await?;
-            Self::start(&address, stream, options).await
-        })
-        .await
+        Self::start(ByUrl::new(url, &options)?, options).await
     }
 
-    /// Begins a session over a stream that is connected already. The WebSocket handshake is still made.
+    /// Begins a session over the streams that a function makes: the first one now, and another whenever one is lost. For
+    /// brokers in memory, proxies and tests. The WebSocket handshake is still made.
+    ///
+    /// # Errors
+    /// As [`connect`](Self::connect).
+    pub async fn through<C, F, S>(connector: C, options: Options) -> Result<Self, ClientError>
+    where
+        C: FnMut() -> F + Send + 'static,
+        F: Future<Output = io::Result<S>> + Send + 'static,
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        Self::start(By(connector), options).await
+    }
+
+    /// Begins a session over a stream that is connected already. The WebSocket handshake is still made. There is no other
+    /// stream to come back on, so the session ends with this one.
     ///
     /// # Errors
     /// As [`connect`](Self::connect).
@@ -50,16 +62,13 @@ impl Parlor {
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        in_time(options.request_timeout, Self::start(&Address::none(), stream, options)).await
+        Self::start(Only(Some(stream)), options).await
     }
 
-    async fn start<S>(address: &Address, stream: S, options: Options) -> Result<Self, ClientError>
-    where
-        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    {
-        let (socket, shared) = begin(address, stream, options).await?;
-        let shared = Arc::new(shared);
-        tokio::spawn(actor::run(socket, Arc::clone(&shared)));
+    async fn start<C: Connector>(connector: C, options: Options) -> Result<Self, ClientError> {
+        let (life, socket) = Life::begin(connector, options).await?;
+        let shared = life.shared();
+        tokio::spawn(life.run(socket));
         Ok(Self { handle: Arc::new(Handle { shared }) })
     }
 
@@ -95,25 +104,25 @@ impl Parlor {
     pub async fn join(&self, request: JoinRequest) -> Result<Room, ClientError> {
         let (join, options) = request.into_parts()?;
         let frame = |id| ClientFrame::Join { id, join, options };
-        match self.handle.shared.ask(None, frame).await? {
+        match self.handle.shared.ask_session(frame).await? {
             Answer::Joined(seat) => Ok(Room::new(seat, Arc::clone(&self.handle))),
             _ => Err(ClientError::Protocol("a join was answered by something else".to_owned())),
         }
     }
 
-    /// The session's name.
-    pub fn session(&self) -> &str {
-        &self.handle.shared.welcome.session
+    /// The session's name. It changes only when the session is lost and another begins.
+    pub fn session(&self) -> String {
+        self.handle.shared.welcome().session.clone()
     }
 
     /// The user's account.
-    pub fn account(&self) -> &str {
-        &self.handle.shared.welcome.account
+    pub fn account(&self) -> String {
+        self.handle.shared.welcome().account.clone()
     }
 
     /// The broker and its version.
-    pub fn server(&self) -> &str {
-        &self.handle.shared.welcome.server
+    pub fn server(&self) -> String {
+        self.handle.shared.welcome().server.clone()
     }
 
     /// The smoothed round trip; none until the first ping was answered.
@@ -124,28 +133,24 @@ impl Parlor {
     /// The server's clock now, in milliseconds since 1970, as well as it can be known: by the fastest of the last exchanges.
     /// An estimate, which a better one may set back a little.
     pub fn server_now(&self) -> u64 {
-        let shared = &self.handle.shared;
-        shared.clock.lock().server_now(shared.now())
+        self.handle.shared.server_now()
     }
 
-    /// What happens to the connection as a whole, from now on.
+    /// What happens to the session as a whole, from now on.
     pub fn lifecycle(&self) -> Lifecycle {
         Lifecycle::new(Arc::clone(&self.handle.shared))
     }
 
-    /// Whether the connection has ended.
+    /// Whether the client has ended. One that is about to come back has not.
     pub fn is_closed(&self) -> bool {
         self.handle.shared.has_reached(Phase::Ended)
     }
 
-    /// Writes what is queued, says goodbye and waits until the socket is closed, for at most about two seconds. Every
-    /// room of the connection ends with it. Does nothing when the connection has ended already.
+    /// Writes what is queued, says goodbye and waits until the socket is closed, for at most about two seconds. The session
+    /// and every room of it end with it. While the connection is lost there is nobody to say it to: the client just ends,
+    /// and the broker finds out after the time that it waits. Does nothing when the client has ended already.
     pub async fn close(&self) {
         self.handle.shared.advance(Phase::Closing);
         self.handle.shared.reached(Phase::Gone).await;
     }
-}
-
-async fn in_time<T>(limit: Duration, work: impl Future<Output = Result<T, ClientError>>) -> Result<T, ClientError> {
-    timeout(limit, work).await.unwrap_or(Err(ClientError::Timeout))
 }

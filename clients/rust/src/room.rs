@@ -11,7 +11,7 @@ use tokio::time::timeout;
 
 use crate::error::ClientError;
 use crate::event::{RoomEvent, decode};
-use crate::link::{Answer, Handle};
+use crate::link::{Answer, Handle, Kind};
 use crate::member::{Member, Seat, short};
 
 /// A room that was joined: its events, and everything that a [`RoomSender`] can do. Dropping it leaves the room.
@@ -63,12 +63,18 @@ impl Room {
         self.seat.member.role
     }
 
-    /// The place in the room's history as of which the view is; every event comes after it.
+    /// The place in the room's history as of which the joiner's view is; every event comes after it.
     pub fn place(&self) -> Place {
         self.seat.member.place
     }
 
-    /// What the game showed on joining.
+    /// The code with which others may join ([`JoinRequest::by_invite`](crate::JoinRequest::by_invite)), in rooms that ask
+    /// for one.
+    pub fn invite(&self) -> Option<&str> {
+        self.seat.member.invite.as_deref()
+    }
+
+    /// What the game showed on joining. A later [`RoomEvent::View`] replaces it for the application, not here.
     ///
     /// # Errors
     /// [`ClientError::Decode`] when it is no `T`.
@@ -86,7 +92,7 @@ impl Room {
         &self.sender
     }
 
-    /// The next event, in the order of the room's history. `None` after [`RoomEvent::Closed`], and when the connection has
+    /// The next event, in the order of the room's history. `None` after [`RoomEvent::Closed`], and when the client has
     /// ended ([`Parlor::lifecycle`](crate::Parlor::lifecycle) tells how). Cancel-safe.
     pub async fn recv(&mut self) -> Option<RoomEvent> {
         self.seat.member.events.pop().await
@@ -183,7 +189,7 @@ impl RoomSender {
         let (room, type_) = (self.member.no, self.member.type_ref(name)?);
         let payload = crate::payload(payload)?;
         let frame = |id| ClientFrame::Request { room, type_, id, payload };
-        match self.handle.shared.ask(Some(&self.member), frame).await? {
+        match self.handle.shared.ask(&self.member, Kind::Request, frame).await? {
             Answer::Reply(reply) => decode(&reply),
             _ => Err(ClientError::Protocol("a request was answered by something else".to_owned())),
         }
@@ -219,7 +225,7 @@ impl RoomSender {
     }
 
     async fn confirmed(&self, frame: impl FnOnce(u64) -> ClientFrame) -> Result<(), ClientError> {
-        match self.handle.shared.ask(None, frame).await? {
+        match self.handle.shared.ask(&self.member, Kind::Subscription, frame).await? {
             Answer::Done => Ok(()),
             _ => Err(ClientError::Protocol("a subscription was answered by something else".to_owned())),
         }

@@ -5,7 +5,7 @@ mod fake;
 
 use std::time::Duration;
 
-use fake::{Fake, MAX_FRAME, ROOM, WELCOME_TIME, arena, assert_code, idle, in_room, payload, quiet, session};
+use fake::{Fake, ROOM, WELCOME_TIME, arena, assert_code, idle, in_room, payload, quiet, session, welcome};
 use parlor_client::{ClientError, CloseKind, Codec, End, ErrorCode, Failure, LifecycleEvent, Options, Parlor, Place};
 use parlor_client::{RoomEvent, RoomNo};
 use parlor_protocol::frame::Welcome;
@@ -28,8 +28,7 @@ async fn a_session_begins_over_tcp() {
     let (parlor, hello) = tokio::join!(Parlor::connect(&url, options), async {
         let mut fake = Fake::accept(listener.accept().await.unwrap().0).await;
         let hello = fake.heard().await;
-        let (session, account, server) = ("s".into(), "a".into(), "x".into());
-        fake.say(BrokerFrame::Welcome(Welcome { session, account, server, time: 0, max_frame: MAX_FRAME })).await;
+        fake.say(BrokerFrame::Welcome(Welcome { session: "s".into(), ..welcome() })).await;
         hello
     });
     assert_eq!(parlor.unwrap().session(), "s");
@@ -44,7 +43,7 @@ async fn nobody_listens() {
     // Bound and dropped, so that the port is free.
     let address = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
     assert_code(Parlor::connect(&format!("ws://{address}"), quiet()).await, "io");
-    assert_code(Parlor::connect("wss://localhost", quiet()).await, "invalid");
+    assert_code(Parlor::connect("http://localhost", quiet()).await, "invalid");
 }
 
 #[tokio::test(start_paused = true)]
@@ -108,7 +107,7 @@ fn encoded(frame: &BrokerFrame) -> Vec<u8> {
 #[tokio::test(start_paused = true)]
 async fn what_a_later_protocol_adds_is_ignored() {
     let (parlor, mut room, mut fake) = in_room(quiet().codec(Codec::Json)).await;
-    fake.say_raw(br#"[44,{"anything":[]}]"#.to_vec()).await;
+    fake.say_raw(br#"[45,{"anything":[]}]"#.to_vec()).await;
     fake.say_raw(br#"[300]"#.to_vec()).await;
     fake.say_raw(br#"[43,7,1,2,"more"]"#.to_vec()).await;
     assert_eq!(room.recv().await, Some(RoomEvent::Handled { no: 1, tick: 2 }));

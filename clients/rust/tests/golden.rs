@@ -121,7 +121,12 @@ async fn golden_room_frames_become_events() {
 fn event(golden: &Golden, frame: BrokerFrame) -> Option<RoomEvent> {
     Some(match frame {
         BrokerFrame::Publish { room: ROOM, place, type_, .. } => {
-            RoomEvent::Message { place, name: format!("t{type_}").into(), payload: golden.payload() }
+            let name = format!("t{type_}").into();
+            RoomEvent::Message { place, name, key: None, payload: golden.payload() }
+        }
+        BrokerFrame::Latest { room: ROOM, place, type_, key, .. } => {
+            let name = format!("t{type_}").into();
+            RoomEvent::Message { place, name, key: Some(key), payload: golden.payload() }
         }
         BrokerFrame::Refused { room: ROOM, place, no, id: None, error } => {
             RoomEvent::Refused { place: Some(place), no, error }

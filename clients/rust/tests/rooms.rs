@@ -20,7 +20,7 @@ fn text(event: Option<RoomEvent>) -> (String, String) {
 async fn a_room_is_joined_in_either_codec() {
     for codec in Codec::ALL {
         let (parlor, mut fake) = session(quiet().codec(codec)).await;
-        assert_eq!((parlor.session(), parlor.account(), parlor.server()), ("s-1", "guest-1", "fake"));
+        assert_eq!([parlor.session(), parlor.account(), parlor.server()], ["s-1", "guest-1", "fake"]);
         let (room, asked) = tokio::join!(parlor.join_or_create("arena", &[1.5]), fake.admit());
         let mut room = room.unwrap();
 

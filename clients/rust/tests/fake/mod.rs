@@ -78,6 +78,21 @@ pub fn arena() -> Joined {
         routes: 2,
         types: ["move", "buy", "moved"].map(String::from).to_vec(),
         properties: BTreeMap::from([("map".to_owned(), "dust".into())]),
+        invite: None,
+    }
+}
+
+/// What [`Fake::welcome`] says: a session that ends with its connection.
+pub fn welcome() -> Welcome {
+    Welcome {
+        session: "s-1".into(),
+        account: "guest-1".into(),
+        server: "fake".into(),
+        time: WELCOME_TIME,
+        max_frame: MAX_FRAME,
+        expires: None,
+        resume: None,
+        lost: None,
     }
 }
 
@@ -105,9 +120,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Fake<S> {
     pub async fn welcome(&mut self) {
         let hello = self.heard().await;
         assert!(matches!(hello, ClientFrame::Hello(_)), "{hello:?}");
-        let (session, account) = ("s-1".into(), "guest-1".into());
-        let welcome = Welcome { session, account, server: "fake".into(), time: WELCOME_TIME, max_frame: MAX_FRAME };
-        self.say(BrokerFrame::Welcome(welcome)).await;
+        self.say(BrokerFrame::Welcome(welcome())).await;
     }
 
     /// Takes a join and lets the client into [`ROOM`]; returns what was asked.
