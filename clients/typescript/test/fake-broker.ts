@@ -51,6 +51,7 @@ export class FakeBroker {
   closedWith: { code: number; reason: string } | undefined;
   url = "";
   private peer: Transport | undefined;
+  private vanished: Transport | undefined;
 
   constructor(readonly codec: Codec = "msgpack") {}
 
@@ -63,7 +64,7 @@ export class FakeBroker {
       if (this.down) peer.close(1006);
       return {
         onMessage: (data) => {
-          if (!this.deaf) this.take(decode(data));
+          if (!this.deaf && peer !== this.vanished) this.take(decode(data));
         },
         onClose: (code, reason) => {
           this.closedWith = { code, reason };
@@ -85,6 +86,11 @@ export class FakeBroker {
 
   raw(data: Uint8Array | string): void {
     if (!this.deaf) this.peer?.send(data);
+  }
+
+  /** Nothing comes through on this connection any more, and nobody says so; the next one will do. */
+  vanish(): void {
+    this.vanished = this.peer;
   }
 
   /** Ends the connection without a word, and lets the client notice. */

@@ -22,13 +22,14 @@ export class FakeTime implements Time {
     return this.timers.length;
   }
 
-  /** Moves on and fires what is due, in order; then lets the microtasks run. */
+  /** Moves on and fires what is due, in order; the microtasks run after each. */
   async pass(ms: number): Promise<void> {
     const end = this.clock + ms;
     for (let next = this.due(end); next !== undefined; next = this.due(end)) {
       this.timers = this.timers.filter((other) => other !== next);
       this.clock = Math.max(this.clock, next.at);
       next.fn();
+      await settled();
     }
     this.clock = end;
     await settled();
