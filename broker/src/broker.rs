@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::routing::get;
+use axum::routing::any;
 use parlor_protocol::CloseCode;
 use parlor_protocol::limits::MAX_NAME;
 use tokio::io::DuplexStream;
@@ -16,10 +16,10 @@ use tracing::info;
 use crate::config::{Config, ConfigError};
 use crate::engine::embedded::Embedded;
 use crate::host::relay;
-use crate::listener::{self, Listener};
+use crate::listener::{self, Entrance, Handshakes, Listener, Upgrades};
 use crate::lobby::Lobby;
 use crate::room::{Kind, Registry};
-use crate::session::{Sessions, Socket};
+use crate::session::Sessions;
 use crate::shard::Shards;
 use crate::telemetry::Metrics;
 
@@ -34,6 +34,8 @@ const PIPE: usize = 64 << 10;
 pub struct Broker {
     addr: SocketAddr,
     accept: JoinHandle<()>,
+    /// Looks after the certificate.
+    watch: Option<JoinHandle<()>>,
     listener: Listener,
     registry: Arc<Registry>,
     sessions: Arc<Sessions>,
@@ -49,7 +51,7 @@ impl Connector {
     /// A connection: the returned end of the pipe speaks HTTP and WebSocket as a socket would. Must be called within a tokio runtime.
     pub fn connect(&self) -> DuplexStream {
         let (ours, theirs) = tokio::io::duplex(PIPE);
-        self.0.serve(Socket::Memory(ours));
+        self.0.serve_memory(ours);
         theirs
     }
 }
@@ -69,6 +71,12 @@ pub enum StartError {
     /// The address is in use, or not this machine's.
     #[error("cannot listen on {0}: {1}")]
     Listen(SocketAddr, std::io::Error),
+    /// The certificate or its key cannot be used.
+    #[error("cannot use TLS: {0}")]
+    Tls(String),
+    /// An entry of `origins` is none.
+    #[error("`{0}` is no origin: it should look like `https://game.example`")]
+    Origin(String),
     /// No threads.
     #[error("cannot start threads: {0}")]
     Threads(std::io::Error),
@@ -90,22 +98,26 @@ impl Broker {
         config.check()?;
         kinds.extend(config.relay.iter().map(|relay| relay::kind(&relay.kind, relay.policy.clone())));
         check(&kinds)?;
+        let entrance = Arc::new(Entrance::new(config).map_err(StartError::Origin)?);
+        let (tls, watch) = Handshakes::new(&config.tls).map_err(StartError::Tls)?.unzip();
         let metrics = Metrics::default();
         let shards = Arc::new(Shards::start(config.shards).map_err(StartError::Threads)?);
         let engine = Arc::new(Embedded::default());
         let (limits, counted) = (config.limits.clone(), metrics.clone());
         let registry = Arc::new(Registry::new(kinds, engine, shards.clone(), counted, limits));
         let sessions = Arc::new(Sessions::new(registry.clone(), shards.clone()));
-        let websocket = Router::new().route("/ws", get(listener::upgrade)).with_state(sessions.clone());
+        let upgrades = Upgrades { entrance: entrance.clone(), sessions: sessions.clone(), metrics: metrics.clone() };
+        let websocket = Router::new().route("/ws", any(listener::upgrade)).with_state(upgrades);
         let lobby = Lobby::new(registry.clone(), config.server_key.as_deref()).router();
         let router = lobby.merge(websocket).fallback_service(pages);
-        let listener = Listener::new(router, &config.limits, metrics.clone());
+        let listener = Listener::new(router, entrance, &config.limits, metrics.clone()).with_tls(tls);
         let refused = |error| StartError::Listen(config.listen, error);
         let socket = TcpListener::bind(config.listen).await.map_err(refused)?;
         let addr = socket.local_addr().map_err(refused)?;
         let accept = tokio::spawn(listener.clone().run(socket));
+        let watch = watch.map(|watch| tokio::spawn(watch.run(metrics.clone())));
         info!(%addr, "listening");
-        Ok(Self { addr, accept, listener, registry, sessions, shards, metrics })
+        Ok(Self { addr, accept, watch, listener, registry, sessions, shards, metrics })
     }
 
     /// Where it listens.
@@ -150,6 +162,9 @@ impl Broker {
 impl Drop for Broker {
     fn drop(&mut self) {
         self.accept.abort();
+        if let Some(watch) = &self.watch {
+            watch.abort();
+        }
         self.shards.stop();
     }
 }

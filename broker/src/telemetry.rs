@@ -34,6 +34,10 @@ pub struct Metrics {
     pub handler_panics: Counter,
     pub handler_overruns: Counter,
     pub connections_refused: Counter,
+    pub tls_handshakes: Counter,
+    pub certificates_loaded: Counter,
+    pub certificates_failed: Counter,
+    handshakes_failed: Family<FaultLabel, Counter>,
     errors: Family<ErrorLabel, Counter>,
     closes: Family<CloseLabel, Counter>,
 }
@@ -87,6 +91,16 @@ impl Metrics {
         self.closes.get_or_create(&CloseLabel { cause: code.map_or("client", CloseCode::as_str) }).get()
     }
 
+    /// Counts a connection that failed before it was a session.
+    pub fn handshake_failed(&self, fault: HandshakeFault) {
+        self.handshakes_failed.get_or_create(&FaultLabel { cause: fault.as_str() }).inc();
+    }
+
+    /// How often connections failed like this.
+    pub fn handshakes_failed(&self, fault: HandshakeFault) -> u64 {
+        self.handshakes_failed.get_or_create(&FaultLabel { cause: fault.as_str() }).get()
+    }
+
     /// Everything as Prometheus text.
     pub fn render(&self) -> String {
         let mut registry = Registry::with_prefix("parlor");
@@ -123,7 +137,51 @@ impl Metrics {
         let help = "Batches of inputs that took over 100 ms to handle";
         to.register("handler_overruns", help, self.handler_overruns.clone());
         to.register("connections_refused", "Connections over the limit", self.connections_refused.clone());
+        let help = "Connections that failed before they were sessions, by cause";
+        to.register("handshakes_failed", help, self.handshakes_failed.clone());
+        to.register("tls_handshakes", "TLS handshakes made", self.tls_handshakes.clone());
+        to.register("certificates_loaded", "Certificates replaced while running", self.certificates_loaded.clone());
+        let help = "Changes of the certificate's files that were of no use";
+        to.register("certificates_failed", help, self.certificates_failed.clone());
         to.register("errors", "Errors told to clients, by code", self.errors.clone());
         to.register("closes", "Ends of connections, by cause", self.closes.clone());
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct FaultLabel {
+    cause: &'static str,
+}
+
+/// Why a connection ended before it was a session, or while it spoke HTTP.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HandshakeFault {
+    /// The TLS handshake failed.
+    Tls,
+    /// The TLS handshake took too long.
+    TlsTimeout,
+    /// The request's head took too long.
+    HeadTimeout,
+    /// The request's head had too many bytes or lines.
+    HeadTooLarge,
+    /// The request was not HTTP.
+    Malformed,
+    /// The request's body stopped coming.
+    BodyTimeout,
+    /// The response was not read.
+    Unread,
+}
+
+impl HandshakeFault {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Tls => "tls",
+            Self::TlsTimeout => "tls_timeout",
+            Self::HeadTimeout => "head_timeout",
+            Self::HeadTooLarge => "head_too_large",
+            Self::Malformed => "malformed",
+            Self::BodyTimeout => "body_timeout",
+            Self::Unread => "unread",
+        }
     }
 }

@@ -6,6 +6,7 @@ mod accounts;
 mod churn;
 mod codecs;
 mod documentation;
+mod edges;
 mod errors;
 mod fairness;
 mod faults;

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use serde_json::Value;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 /// An answer.
@@ -40,6 +40,27 @@ impl Answer {
         assert!(problem["title"].is_string() && problem["detail"].is_string(), "{self:?}");
         problem["code"].as_str().expect("a problem has a code").to_owned()
     }
+}
+
+/// Sends a request as it stands and reads one answer, by its length; the connection stays as it is.
+///
+/// # Panics
+/// When there is no whole answer.
+pub async fn exchange<S: AsyncRead + AsyncWrite + Unpin>(stream: &mut S, request: &[u8]) -> Answer {
+    // A server that has seen enough may hang up before it has read it all.
+    let _ = stream.write_all(request).await;
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        head.push(stream.read_u8().await.expect("an answer"));
+    }
+    let head = String::from_utf8(head).expect("a head is text").to_lowercase();
+    let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status line");
+    let mut answer = Answer { status, head, body: String::new() };
+    let length = answer.header("content-length").map_or(0, |length| length.parse().expect("a number"));
+    let mut body = vec![0; length];
+    stream.read_exact(&mut body).await.expect("a body");
+    answer.body = String::from_utf8(body).expect("a body is text");
+    answer
 }
 
 /// Sends a request as it stands and reads until the server closes.

@@ -12,6 +12,7 @@ mod pages {}
 pub mod panics;
 pub mod raw;
 pub mod seed;
+pub mod tls;
 pub mod wait;
 
 pub mod http;
@@ -72,6 +73,8 @@ impl Echo {
 pub fn config() -> Config {
     let mut config = Config { server_key: Some("test-key".into()), ..Config::default() };
     config.listen.set_port(0);
+    // All of a test's clients come from one address.
+    config.limits.connections_per_address = config.limits.connections;
     config
 }
 

@@ -47,6 +47,8 @@ fn status(code: &str) -> StatusCode {
         Some(ErrorCode::RoomFull | ErrorCode::RoomClosed | ErrorCode::RoomLocked) => StatusCode::CONFLICT,
         Some(ErrorCode::QueueFull | ErrorCode::ServerFull | ErrorCode::ShuttingDown) => StatusCode::SERVICE_UNAVAILABLE,
         Some(ErrorCode::Unauthorized) => StatusCode::UNAUTHORIZED,
+        Some(ErrorCode::OriginDenied) => StatusCode::FORBIDDEN,
+        Some(ErrorCode::TooManyConnections) => StatusCode::TOO_MANY_REQUESTS,
         Some(ErrorCode::BadRequest | ErrorCode::UnknownType) => StatusCode::BAD_REQUEST,
         Some(ErrorCode::Internal | ErrorCode::HandlerFailed | ErrorCode::HandlerPanicked | ErrorCode::RoomFailed) => {
             StatusCode::INTERNAL_SERVER_ERROR

@@ -18,6 +18,8 @@ use serde::Serialize;
 
 use crate::room::Registry;
 
+pub(crate) use error::Problem;
+
 /// What REST handlers work with.
 #[derive(Clone, Debug)]
 pub(crate) struct Lobby {

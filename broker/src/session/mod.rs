@@ -3,6 +3,7 @@
 
 mod conversation;
 mod socket;
+mod tls;
 mod writer;
 
 use std::future::poll_fn;
@@ -34,6 +35,7 @@ use socket::{Gate, Parked};
 use writer::Writer;
 
 pub use socket::Socket;
+pub use tls::{Movable, Tls};
 
 /// Frames that one wake-up may read, so that a flood leaves the thread to others in between.
 const READS: usize = 64;

@@ -1,4 +1,4 @@
-//! The byte streams that a session runs on: a TCP socket, or a pipe in memory for tests and bots.
+//! The byte streams that a session runs on: a TCP socket, with TLS or without, or a pipe in memory for tests and bots.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -8,11 +8,15 @@ use bytes::{Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf};
 use tokio::net::TcpStream;
 
+use super::tls::Tls;
+
 /// A stream that belongs to the runtime of the current thread.
 #[derive(Debug)]
 pub enum Socket {
     /// A real connection.
     Tcp(TcpStream),
+    /// The same with TLS; boxed, since it would make the others as large as itself.
+    Tls(Box<Tls>),
     /// A pipe within this process.
     Memory(DuplexStream),
 }
@@ -21,6 +25,7 @@ pub enum Socket {
 #[derive(Debug)]
 pub(crate) enum Parked {
     Tcp(std::net::TcpStream),
+    Tls(Box<Tls>),
     Memory(DuplexStream),
 }
 
@@ -30,13 +35,28 @@ impl Socket {
         match self {
             // An error shows when the stream is read.
             Self::Tcp(stream) => stream.poll_read_ready(cx).map(|_| ()),
+            Self::Tls(stream) => stream.poll_read_ready(cx),
             Self::Memory(_) => Poll::Ready(()),
+        }
+    }
+
+    /// Whether written bytes may stay in a buffer of the stream until it is flushed.
+    pub(crate) fn buffers(&self) -> bool {
+        matches!(self, Self::Tls(_))
+    }
+
+    /// Whether the network has taken any of the buffered bytes since this was last asked.
+    pub(crate) fn take_progress(&mut self) -> bool {
+        match self {
+            Self::Tls(stream) => stream.take_progress(),
+            _ => false,
         }
     }
 
     fn park(self) -> io::Result<Parked> {
         match self {
             Self::Tcp(stream) => stream.into_std().map(Parked::Tcp),
+            Self::Tls(mut stream) => stream.depart().map(|()| Parked::Tls(stream)),
             Self::Memory(stream) => Ok(Parked::Memory(stream)),
         }
     }
@@ -51,6 +71,7 @@ impl Parked {
     fn unpark(self) -> io::Result<Socket> {
         match self {
             Self::Tcp(stream) => TcpStream::from_std(stream).map(Socket::Tcp),
+            Self::Tls(mut stream) => stream.arrive().map(|()| Socket::Tls(stream)),
             Self::Memory(stream) => Ok(Socket::Memory(stream)),
         }
     }
@@ -60,6 +81,7 @@ impl AsyncRead for Socket {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
             Self::Tcp(stream) => Pin::new(stream).poll_read(cx, buf),
+            Self::Tls(stream) => stream.stream().poll_read(cx, buf),
             Self::Memory(stream) => Pin::new(stream).poll_read(cx, buf),
         }
     }
@@ -69,6 +91,7 @@ impl AsyncWrite for Socket {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         match self.get_mut() {
             Self::Tcp(stream) => Pin::new(stream).poll_write(cx, buf),
+            Self::Tls(stream) => stream.stream().poll_write(cx, buf),
             Self::Memory(stream) => Pin::new(stream).poll_write(cx, buf),
         }
     }
@@ -80,6 +103,7 @@ impl AsyncWrite for Socket {
     ) -> Poll<io::Result<usize>> {
         match self.get_mut() {
             Self::Tcp(stream) => Pin::new(stream).poll_write_vectored(cx, bufs),
+            Self::Tls(stream) => stream.stream().poll_write_vectored(cx, bufs),
             Self::Memory(stream) => Pin::new(stream).poll_write_vectored(cx, bufs),
         }
     }
@@ -91,6 +115,7 @@ impl AsyncWrite for Socket {
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
             Self::Tcp(stream) => Pin::new(stream).poll_flush(cx),
+            Self::Tls(stream) => stream.stream().poll_flush(cx),
             Self::Memory(stream) => Pin::new(stream).poll_flush(cx),
         }
     }
@@ -98,6 +123,7 @@ impl AsyncWrite for Socket {
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
             Self::Tcp(stream) => Pin::new(stream).poll_shutdown(cx),
+            Self::Tls(stream) => stream.stream().poll_shutdown(cx),
             Self::Memory(stream) => Pin::new(stream).poll_shutdown(cx),
         }
     }

@@ -9,7 +9,7 @@ use bytes::{Buf, Bytes};
 use parlor_protocol::CloseCode;
 use tokio::io::AsyncWrite;
 
-use super::socket::Gate;
+use super::socket::{Gate, Socket};
 use crate::outbox::{Outbox, Taken};
 
 /// Frames that one call may take; the kernel takes at most 1024 pieces.
@@ -24,6 +24,8 @@ pub(crate) struct Writer {
     closing: Option<CloseCode>,
     /// Whether the frame at the front is control frames; more of them wait until it is out, so that they cannot pile up here.
     control: bool,
+    /// Whether the stream itself may hold some of what it has taken, as TLS does.
+    unflushed: bool,
     /// What has been done since it was last asked.
     pub(crate) wrote: Wrote,
 }
@@ -65,6 +67,9 @@ impl Writer {
                 }
             }
             if self.frames.is_empty() {
+                if self.unflushed && self.poll_flush(cx, gate)?.is_pending() {
+                    return Poll::Pending;
+                }
                 return self.closing.map_or(Poll::Pending, |code| Poll::Ready(Ok(Some(code))));
             }
             match self.poll_write(cx, gate)? {
@@ -76,11 +81,22 @@ impl Writer {
 
     /// Whether something waits for the socket to take it.
     pub(crate) fn blocked(&self) -> bool {
-        !self.frames.is_empty()
+        self.unflushed || !self.frames.is_empty()
+    }
+
+    /// Has the stream pass on what it holds. What the network takes of that counts as a write: it moves the deadline.
+    fn poll_flush(&mut self, cx: &mut Context<'_>, gate: &mut Gate) -> io::Result<Poll<()>> {
+        let socket = gate.socket()?;
+        let flushed = Pin::new(&mut *socket).poll_flush(cx)?;
+        self.wrote.calls += u64::from(socket.take_progress());
+        self.unflushed = flushed.is_pending();
+        Ok(flushed)
     }
 
     fn poll_write(&mut self, cx: &mut Context<'_>, gate: &mut Gate) -> io::Result<Poll<usize>> {
-        let socket = Pin::new(gate.socket()?);
+        let socket: &mut Socket = gate.socket()?;
+        let buffers = socket.buffers();
+        let socket = Pin::new(socket);
         let written = if self.frames.len() == 1 {
             socket.poll_write(cx, &self.frames[0])
         } else {
@@ -92,11 +108,17 @@ impl Writer {
             }
             socket.poll_write_vectored(cx, &pieces[..count])
         };
-        let Poll::Ready(result) = written else { return Ok(Poll::Pending) };
+        // Of what it held before, the stream may have got rid of something even now.
+        let progress = buffers && gate.socket()?.take_progress();
+        let Poll::Ready(result) = written else {
+            self.wrote.calls += u64::from(progress);
+            return Ok(Poll::Pending);
+        };
         let count = result?;
         if count == 0 {
             return Err(io::ErrorKind::WriteZero.into());
         }
+        self.unflushed |= buffers;
         self.wrote.calls += 1;
         self.wrote.bytes += count as u64;
         self.advance(count);

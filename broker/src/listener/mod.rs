@@ -1,0 +1,233 @@
+//! The one port: accepts connections, speaks HTTP on them, with TLS or without, and turns those that ask for it into WebSockets.
+//!
+//! Everything that a connection may cost before it is a session is bounded here, and before it is spent: places, bytes and time.
+
+mod address;
+mod origin;
+mod patience;
+mod tls;
+mod upgrade;
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use tokio::io::DuplexStream;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tower::ServiceExt;
+use tracing::{debug, warn};
+
+use crate::config::{Config, Limits};
+use crate::session::Socket;
+use crate::telemetry::{HandshakeFault, Metrics};
+use address::{Crowd, Proxies, Seat};
+use origin::Origins;
+use patience::{Patient, Timely};
+
+pub(crate) use tls::Handshakes;
+pub(crate) use upgrade::{Upgrades, upgrade};
+
+/// Lines of a request head.
+const MAX_HEADERS: usize = 64;
+/// The least that hyper takes for its buffer. The head has a bound of its own.
+const MIN_BUFFER: usize = 8 << 10;
+
+/// Who may come in: what connections are judged by, apart from what they cost.
+#[derive(Debug)]
+pub(crate) struct Entrance {
+    proxies: Proxies,
+    origins: Origins,
+    /// Connections of each address that come from there directly. They may be twice as many as sessions: pages are fetched from there
+    /// too, and who has too many sessions is to be told so.
+    connections: Crowd,
+    /// WebSockets of each address, those behind proxies too.
+    sessions: Crowd,
+}
+
+impl Entrance {
+    /// The error is the entry of `origins` that is none.
+    pub(crate) fn new(config: &Config) -> Result<Self, String> {
+        let most = config.limits.connections_per_address;
+        Ok(Self {
+            proxies: Proxies::new(&config.trusted_proxies),
+            origins: Origins::new(&config.origins)?,
+            connections: Crowd::new(most.saturating_mul(2)),
+            sessions: Crowd::new(most),
+        })
+    }
+}
+
+/// What turns byte streams into requests and sessions.
+#[derive(Clone)]
+pub(crate) struct Listener {
+    router: Router,
+    entrance: Arc<Entrance>,
+    tls: Option<Handshakes>,
+    permits: Arc<Semaphore>,
+    metrics: Metrics,
+    head_bytes: usize,
+    header_timeout: Duration,
+    write_deadline: Duration,
+}
+
+/// One connection counted; dropping it counts it out.
+pub(crate) struct Connected {
+    /// Whose socket it is; `None` for pipes within the process.
+    peer: Option<IpAddr>,
+    secure: bool,
+    /// Whether a whole request has been read: what ends after that is no failed handshake.
+    asked: AtomicBool,
+    metrics: Metrics,
+    _permit: OwnedSemaphorePermit,
+    _seat: Option<Seat>,
+}
+
+impl Drop for Connected {
+    fn drop(&mut self) {
+        self.metrics.connections.dec();
+    }
+}
+
+impl Listener {
+    pub(crate) fn new(router: Router, entrance: Arc<Entrance>, limits: &Limits, metrics: Metrics) -> Self {
+        Self {
+            router,
+            entrance,
+            tls: None,
+            permits: Arc::new(Semaphore::new(limits.connections.min(Semaphore::MAX_PERMITS))),
+            metrics,
+            head_bytes: limits.max_head_bytes,
+            header_timeout: Duration::from_millis(limits.header_timeout_ms),
+            write_deadline: limits.write_deadline(),
+        }
+    }
+
+    /// The same with TLS, for connections from the network.
+    pub(crate) fn with_tls(self, tls: Option<Handshakes>) -> Self {
+        Self { tls, ..self }
+    }
+
+    /// Accepts until dropped.
+    pub(crate) async fn run(self, listener: TcpListener) {
+        loop {
+            match listener.accept().await {
+                Ok((stream, peer)) => self.serve(stream, peer),
+                // Out of file descriptors, mostly: they come back when connections end.
+                Err(error) => {
+                    warn!(%error, "accept failed");
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                }
+            }
+        }
+    }
+
+    /// Serves one connection in a task of its own, so that a slow handshake holds up nobody.
+    fn serve(&self, stream: TcpStream, peer: SocketAddr) {
+        let Some(connected) = self.admit(Some(peer.ip())) else { return };
+        // Small frames must not wait for each other.
+        let _ = stream.set_nodelay(true);
+        let listener = self.clone();
+        tokio::spawn(async move {
+            match &listener.tls {
+                None => listener.speak(Socket::Tcp(stream), connected).await,
+                Some(tls) => {
+                    if let Some(socket) = listener.encrypt(tls, stream).await {
+                        listener.speak(socket, connected).await;
+                    }
+                }
+            }
+        });
+    }
+
+    /// Serves a connection from within this process.
+    pub(crate) fn serve_memory(&self, stream: DuplexStream) {
+        let Some(connected) = self.admit(None) else { return };
+        let listener = self.clone();
+        tokio::spawn(async move { listener.speak(Socket::Memory(stream), connected).await });
+    }
+
+    /// Finds a place for a connection, or counts that there is none.
+    fn admit(&self, peer: Option<IpAddr>) -> Option<Connected> {
+        let metrics = self.metrics.clone();
+        let Ok(permit) = self.permits.clone().try_acquire_owned() else {
+            metrics.connections_refused.inc();
+            return None;
+        };
+        let seat = match peer.filter(|peer| !self.entrance.proxies.trust(*peer)) {
+            Some(peer) => match self.entrance.connections.enter(peer) {
+                Some(seat) => Some(seat),
+                None => {
+                    metrics.connections_refused.inc();
+                    return None;
+                }
+            },
+            None => None,
+        };
+        metrics.connections.inc();
+        let secure = peer.is_some() && self.tls.is_some();
+        Some(Connected { peer, secure, asked: false.into(), metrics, _permit: permit, _seat: seat })
+    }
+
+    async fn encrypt(&self, tls: &Handshakes, stream: TcpStream) -> Option<Socket> {
+        let fault = match tokio::time::timeout(self.header_timeout, tls.accept(stream)).await {
+            Ok(Ok(stream)) => {
+                self.metrics.tls_handshakes.inc();
+                return Some(Socket::Tls(Box::new(stream)));
+            }
+            Ok(Err(error)) => {
+                debug!(%error, "no TLS");
+                HandshakeFault::Tls
+            }
+            Err(_) => HandshakeFault::TlsTimeout,
+        };
+        self.metrics.handshake_failed(fault);
+        None
+    }
+
+    /// Speaks HTTP until the connection ends, or is a session.
+    async fn speak(&self, socket: Socket, connected: Connected) {
+        let connected = Arc::new(connected);
+        let (guard, metrics, patience) = (connected.clone(), self.metrics.clone(), self.header_timeout);
+        let service = self.router.clone().map_request(move |mut request: hyper::Request<Incoming>| {
+            guard.asked.store(true, Ordering::Relaxed);
+            request.extensions_mut().insert(guard.clone());
+            request.map(|body| Body::new(Timely::new(body, patience, metrics.clone())))
+        });
+        let io = Patient::new(socket, self.write_deadline, self.metrics.clone());
+        let connection = http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(self.header_timeout)
+            .max_header_size(self.head_bytes)
+            .max_headers(MAX_HEADERS)
+            .max_buf_size(self.head_bytes.max(MIN_BUFFER))
+            .serve_connection(TokioIo::new(io), TowerToHyperService::new(service))
+            .with_upgrades();
+        if let Err(error) = connection.await {
+            debug!(%error, "connection failed before it became a session");
+            if let Some(fault) = fault(&error, connected.asked.load(Ordering::Relaxed)) {
+                self.metrics.handshake_failed(fault);
+            }
+        }
+    }
+}
+
+/// What is worth counting: not that a client goes away, or is silent between two requests.
+fn fault(error: &hyper::Error, asked: bool) -> Option<HandshakeFault> {
+    if error.is_parse_too_large() {
+        Some(HandshakeFault::HeadTooLarge)
+    } else if error.is_parse() {
+        Some(HandshakeFault::Malformed)
+    } else if error.is_timeout() && !asked {
+        Some(HandshakeFault::HeadTimeout)
+    } else {
+        None
+    }
+}
