@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { encode, type Frame, Op, type ParlorError } from "../src/index.js";
-import { FakeBroker, inRoom, joined, publish } from "./fake-broker.js";
+import { FakeBroker, inRoom, joined, publish, terms, view, welcome } from "./fake-broker.js";
 import { settled } from "./fake-time.js";
 
 test("frames that come in the turn of joined wait for the handlers", async () => {
@@ -158,6 +158,14 @@ const malformed: [string, Frame | Uint8Array | string][] = [
   ["a pong that is out of time", new Uint8Array([0x93, 42, 1, 0xcb, 0x7f, 0xf0, 0, 0, 0, 0, 0, 0])],
   ["a joined with an unknown role", joined(1, { role: "ghost" })],
   ["a joined with more routes than types", joined(1, { routes: 4 })],
+  ["an ack in a session that keeps nothing", [Op.acked, 0]],
+  ["an ack that is no number", [Op.acked, "1"]],
+  ["a resumed that nobody asked for", [Op.resumed, welcome(terms(2)), 0, []]],
+  ["a resumed without rooms", [Op.resumed, welcome(terms(2)), 0]],
+  ["a resumed with a room that is no map", [Op.resumed, welcome(terms(2)), 0, [7]]],
+  ["a view without a role", view({ role: undefined })],
+  ["a view without what was handled", [Op.view, view()[1], null, 1]],
+  ["a latest without a key", [Op.latest, 7, 6, 1, 2, null, 1]],
   ["a second welcome", [Op.welcome, { session: "s", account: "a", server: "b", time: 0, max_frame: 1 }]],
 ];
 
