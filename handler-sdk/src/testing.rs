@@ -27,6 +27,7 @@
 
 mod determinism;
 mod inbox;
+mod members;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::marker::PhantomData;
@@ -35,10 +36,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use parlor_broker::host::{Host, HostMaker};
-use parlor_broker::room::state::{Newcomer, RoomState, Shown, WorkStart};
+use parlor_broker::room::state::{RoomState, Shown, WorkStart};
 use parlor_protocol::codec::to_payload;
 use parlor_protocol::frame::{Role, TypeRef};
-use parlor_protocol::room::{CloseWhy, Door, Input, Leave, Origin};
+use parlor_protocol::room::{CloseWhy, Door, Input, Origin};
 use parlor_protocol::{ErrorCode, RoomId, RoomNo};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -67,7 +68,7 @@ pub struct TestRoom<R: Room> {
     _room: PhantomData<fn() -> R>,
 }
 
-/// Opening, coming and going.
+/// Opening and closing.
 impl<R: Room> TestRoom<R> {
     /// Opens a room.
     ///
@@ -90,42 +91,6 @@ impl<R: Room> TestRoom<R> {
             Some(failure) => Err(failure),
             None => Ok(room),
         }
-    }
-
-    /// Lets a player in.
-    ///
-    /// # Panics
-    /// When the room refuses.
-    pub fn join(&mut self, name: &str) -> PlayerId {
-        self.try_join(name, &()).unwrap_or_else(|failure| panic!("{name} was refused: {failure}"))
-    }
-
-    /// Asks for a player to be let in.
-    ///
-    /// # Errors
-    /// Why the room refuses: the handler's reason, `room_full`, `room_locked`, `room_closed`.
-    pub fn try_join(&mut self, name: &str, options: &impl Serialize) -> Result<PlayerId> {
-        self.enter(name, Role::Player, options)
-    }
-
-    /// Lets a spectator in.
-    ///
-    /// # Errors
-    /// As [`try_join`](Self::try_join).
-    pub fn watch(&mut self, name: &str) -> Result<PlayerId> {
-        self.enter(name, Role::Spectator, &())
-    }
-
-    /// A member leaves of its own will.
-    pub fn leave(&mut self, player: PlayerId) {
-        let input = self.state.leave(player, &Leave::Left);
-        self.handle_all(input);
-    }
-
-    /// A member's connection is lost.
-    pub fn disconnect(&mut self, player: PlayerId) {
-        let input = self.state.leave(player, &Leave::Disconnected);
-        self.handle_all(input);
     }
 
     /// Somebody outside closes the room.
@@ -226,7 +191,7 @@ impl<R: Room> TestRoom<R> {
 
 /// Looking.
 impl<R: Room> TestRoom<R> {
-    /// What a member was shown when it joined.
+    /// What a member was shown last: when it joined, or at a [`resync`](Self::resync).
     ///
     /// # Panics
     /// When that is no `T`.
@@ -235,7 +200,8 @@ impl<R: Room> TestRoom<R> {
         Payload(view).decode().unwrap_or_else(|failure| panic!("the view is something else: {failure}"))
     }
 
-    /// Takes all messages of this type that a member has received and that were not taken yet.
+    /// Takes all messages of this type that a member has received and that were not taken yet. They may have come while it was away:
+    /// they are what waits for it.
     ///
     /// # Panics
     /// When one of them is no `T`.
@@ -308,27 +274,11 @@ impl<R: Room> TestRoom<R> {
         }
     }
 
-    fn enter(&mut self, name: &str, role: Role, options: &impl Serialize) -> Result<PlayerId> {
-        let max = match role {
-            Role::Player => self.kind.policy.max_players,
-            Role::Spectator => self.kind.policy.max_spectators,
-        };
-        let inside = self.inboxes.values().filter(|inbox| inbox.holds_seat(role)).count();
-        if inside >= max as usize {
-            return Err(ErrorCode::RoomFull.into());
-        }
-        let inbox = Inbox::new(role);
-        let (account, name) = (format!("account-{name}"), name.to_owned());
-        let link = TestLink(inbox.clone());
-        let input = self.state.join(Newcomer { id: 0, account, name, role, options: payload(options), link });
-        self.handle_all(input);
-        let player = inbox.player().ok_or_else(|| inbox.turned_away())?;
-        self.inboxes.insert(player, inbox);
-        Ok(player)
-    }
-
     fn say(&mut self, player: PlayerId, route: &str, request: Option<u64>, message: &impl Serialize) -> Result<u64> {
-        let role = self.inbox(player).role();
+        let (role, away) = (self.inbox(player).role(), self.inbox(player).is_away());
+        if away {
+            return Err(Failure::app("away", "it has no connection to say anything over"));
+        }
         let no = self.sent.entry(player).or_default();
         *no += 1;
         let no = *no;

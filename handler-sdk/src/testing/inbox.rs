@@ -20,12 +20,15 @@ pub struct Received {
     pub name: String,
     /// Its payload, decoded.
     pub payload: serde_json::Value,
+    /// Whose value it is, if it came on one of the `latest_topics`. A test room passes every value on; a broker only the newest of those
+    /// that wait for the same member.
+    pub key: Option<String>,
 }
 
 /// How a membership ended.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Closed {
-    /// `left`, `closed`, `kicked`, `room_failed` or `shutting_down`.
+    /// `left`, `closed`, `kicked`, `expired`, `replaced`, `room_failed` or `shutting_down`.
     pub code: String,
     /// What the handler said.
     pub result: serde_json::Value,
@@ -38,22 +41,32 @@ pub(super) struct Inbox(Rc<RefCell<Inner>>);
 #[derive(Debug)]
 struct Inner {
     role: Role,
+    account: String,
     player: Option<PlayerId>,
     view: Option<Bytes>,
     types: Vec<String>,
-    messages: Vec<(String, Bytes)>,
+    messages: Vec<Message>,
     asked: Vec<(u64, u64)>,
     answers: Vec<(u64, Result<Bytes>)>,
     refusals: Vec<(u64, Failure)>,
     error: Option<Failure>,
     closed: Option<Closed>,
+    away: bool,
     gone: bool,
 }
 
+#[derive(Debug)]
+struct Message {
+    name: String,
+    payload: Bytes,
+    key: Option<String>,
+}
+
 impl Inbox {
-    pub(super) fn new(role: Role) -> Self {
+    pub(super) fn new(role: Role, account: String) -> Self {
         Self(Rc::new(RefCell::new(Inner {
             role,
+            account,
             player: None,
             view: None,
             types: Vec::new(),
@@ -63,6 +76,7 @@ impl Inbox {
             refusals: Vec::new(),
             error: None,
             closed: None,
+            away: false,
             gone: false,
         })))
     }
@@ -80,8 +94,29 @@ impl Inbox {
         inner.role == role && !inner.gone
     }
 
+    pub(super) fn is_of(&self, account: &str) -> bool {
+        self.0.borrow().account == account
+    }
+
+    pub(super) fn set_away(&self, away: bool) {
+        self.0.borrow_mut().away = away;
+    }
+
+    pub(super) fn is_away(&self) -> bool {
+        let inner = self.0.borrow();
+        inner.away && !inner.gone
+    }
+
+    pub(super) fn is_gone(&self) -> bool {
+        self.0.borrow().gone
+    }
+
+    pub(super) fn error(&self) -> Option<Failure> {
+        self.0.borrow_mut().error.take()
+    }
+
     pub(super) fn turned_away(&self) -> Failure {
-        self.0.borrow_mut().error.take().unwrap_or_else(|| ErrorCode::RoomClosed.into())
+        self.error().unwrap_or_else(|| ErrorCode::RoomClosed.into())
     }
 
     pub(super) fn view(&self) -> Option<Bytes> {
@@ -117,15 +152,15 @@ impl Inbox {
     pub(super) fn take(&self, name: &str) -> Vec<Bytes> {
         let mut inner = self.0.borrow_mut();
         let messages = std::mem::take(&mut inner.messages);
-        let (taken, left) = messages.into_iter().partition(|(found, _)| found == name);
+        let (taken, left): (Vec<_>, Vec<_>) = messages.into_iter().partition(|message| message.name == name);
         inner.messages = left;
-        let taken: Vec<(String, Bytes)> = taken;
-        taken.into_iter().map(|(_, payload)| payload).collect()
+        taken.into_iter().map(|message| message.payload).collect()
     }
 
     pub(super) fn take_all(&self) -> Vec<Received> {
         let messages = std::mem::take(&mut self.0.borrow_mut().messages);
-        messages.into_iter().map(|(name, payload)| Received { name, payload: value(&payload) }).collect()
+        let received = |Message { name, payload, key }| Received { name, payload: value(&payload), key };
+        messages.into_iter().map(received).collect()
     }
 }
 
@@ -162,10 +197,14 @@ impl Inner {
                 self.view = Some(view.clone());
             }
             BrokerFrame::Types { names, .. } => self.types.extend(names.iter().cloned()),
-            BrokerFrame::Publish { type_, payload, .. } => {
-                let name = self.types.get(*type_ as usize).cloned().expect("a type is told before it is used");
-                self.messages.push((name, payload.clone()));
+            BrokerFrame::View { joined, view, .. } => {
+                self.types.clone_from(&joined.types);
+                self.view = Some(view.clone());
+                // What was published before is in it, whether it has been read or not.
+                self.messages.clear();
             }
+            BrokerFrame::Publish { type_, payload, .. } => self.hear(*type_, payload, None),
+            BrokerFrame::Latest { type_, key, payload, .. } => self.hear(*type_, payload, Some(key)),
             BrokerFrame::Reply { id, payload, .. } => self.answers.push((*id, Ok(payload.clone()))),
             BrokerFrame::Refused { no, id, error, .. } => match id {
                 Some(id) => self.answers.push((*id, Err(error.clone()))),
@@ -178,8 +217,17 @@ impl Inner {
             BrokerFrame::Welcome(_)
             | BrokerFrame::Done { .. }
             | BrokerFrame::Pong { .. }
+            | BrokerFrame::Acked { .. }
+            | BrokerFrame::Resumed { .. }
             | BrokerFrame::Handled { .. } => {}
         }
+    }
+}
+
+impl Inner {
+    fn hear(&mut self, type_: u32, payload: &Bytes, key: Option<&String>) {
+        let name = self.types.get(type_ as usize).cloned().expect("a type is told before it is used");
+        self.messages.push(Message { name, payload: payload.clone(), key: key.cloned() });
     }
 }
 
