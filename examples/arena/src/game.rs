@@ -9,8 +9,8 @@ mod tests;
 use parlor::prelude::*;
 
 use crate::messages::{
-    Dashed, Eaten, Frame, Joined, Left, Map, NextRound, Options, Orb, Ready, Refused, Robbed, Scene, Scored, Shown,
-    Steer, Won,
+    Away, Dashed, Eaten, Frame, Joined, Left, Map, NextRound, Options, Orb, Ready, Refused, Robbed, Scene, Scored,
+    Shown, Steer, Won,
 };
 use crate::vector::Vector;
 
@@ -42,6 +42,7 @@ struct Disc {
     wins: u32,
     dash_until: u64,
     dash_ready: u64,
+    away: bool,
 }
 
 #[room(kind = "arena", max_players = 32, max_spectators = 32, tick_hz = 20, match_by = ["map"])]
@@ -59,7 +60,8 @@ impl Arena {
         }
         let name = player.name.chars().take(16).collect();
         let (at, still) = (self.map.spot(ctx), Vector::ZERO);
-        let disc = Disc { name, at, speed: still, steer: still, score: 0, wins: 0, dash_until: 0, dash_ready: 0 };
+        let disc =
+            Disc { name, at, speed: still, steer: still, score: 0, wins: 0, dash_until: 0, dash_ready: 0, away: false };
         ctx.broadcast(&Joined { disc: disc.shown(player.id) });
         self.discs.insert(player.id, disc);
     }
@@ -69,6 +71,23 @@ impl Arena {
         let Vector { x: width, y: height } = self.map.size();
         let discs = self.discs.iter().map(|(id, disc)| disc.shown(*id)).collect();
         Scene { map: self.map, width, height, goal: GOAL, winner: self.winner, discs, orbs: self.orbs.clone() }
+    }
+
+    /// Nobody steers it: it stands still until its player is back, or has left.
+    #[msg::drop]
+    fn dropped(&mut self, ctx: &mut Ctx, player: &Player) {
+        if let Some(disc) = self.discs.get_mut(&player.id) {
+            (disc.steer, disc.away) = (Vector::ZERO, true);
+            ctx.broadcast(&Away { id: player.id, away: true });
+        }
+    }
+
+    #[msg::resume]
+    fn resumed(&mut self, ctx: &mut Ctx, player: &Player) {
+        if let Some(disc) = self.discs.get_mut(&player.id) {
+            disc.away = false;
+            ctx.broadcast(&Away { id: player.id, away: false });
+        }
     }
 
     #[msg::leave]
@@ -228,7 +247,7 @@ impl Disc {
 
     fn shown(&self, id: PlayerId) -> Shown {
         let (name, radius) = (self.name.clone(), self.radius());
-        Shown { id, name, at: self.at, score: self.score, radius, wins: self.wins }
+        Shown { id, name, at: self.at, score: self.score, radius, wins: self.wins, away: self.away }
     }
 
     fn scored(&self, id: PlayerId) -> Scored {

@@ -29,6 +29,7 @@ async fn main() -> parlor::Result<()> {
     let Args { serve, bots } = Args::parse();
     App::new()
         .room::<Arena>()
+        .guests()
         .http(pages())
         .on_start(move |connector| bots::start(&connector, bots))
         .serve(&serve)

@@ -64,6 +64,8 @@ pub(crate) struct Shown {
     pub(crate) score: u32,
     pub(crate) radius: f32,
     pub(crate) wins: u32,
+    /// Its player has lost the connection, and may come back.
+    pub(crate) away: bool,
 }
 
 /// Something to collect.
@@ -86,7 +88,14 @@ pub(crate) struct Joined {
     pub(crate) disc: Shown,
 }
 
-/// Somebody is gone, of its own will or because the connection broke.
+/// Somebody has lost the connection, or is back.
+#[derive(Debug, PartialEq, Serialize, Deserialize, Message)]
+pub(crate) struct Away {
+    pub(crate) id: PlayerId,
+    pub(crate) away: bool,
+}
+
+/// Somebody is gone, of its own will or because it did not come back.
 #[derive(Serialize, Deserialize, Message)]
 pub(crate) struct Left {
     pub(crate) id: PlayerId,

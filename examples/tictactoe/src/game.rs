@@ -63,6 +63,8 @@ struct Chair {
     wins: u32,
     trap: Option<Trap>,
     again: bool,
+    /// Has lost the connection, and may come back.
+    away: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -110,6 +112,7 @@ struct SeenChair {
     /// Where it is, for those who may know.
     trap: Option<Trap>,
     again: bool,
+    away: bool,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -160,6 +163,17 @@ impl TicTacToe {
             }
         }
         self.show(ctx);
+    }
+
+    /// The game waits as long as the clock does: who is back in time moves on.
+    #[msg::drop]
+    fn dropped(&mut self, ctx: &mut Ctx, player: &Player) {
+        self.set_away(ctx, player.id, true);
+    }
+
+    #[msg::resume]
+    fn resumed(&mut self, ctx: &mut Ctx, player: &Player) {
+        self.set_away(ctx, player.id, false);
     }
 
     #[msg::leave]
@@ -264,8 +278,16 @@ impl TicTacToe {
 impl TicTacToe {
     fn sit(&mut self, player: &Player) {
         let seat = if self.chairs.contains_key(&Seat::X) { Seat::O } else { Seat::X };
-        let chair = Chair { player: player.id, name: player.name.clone(), wins: 0, trap: None, again: false };
+        let name = player.name.clone();
+        let chair = Chair { player: player.id, name, wins: 0, trap: None, again: false, away: false };
         self.chairs.insert(seat, chair);
+    }
+
+    fn set_away(&mut self, ctx: &mut Ctx, player: PlayerId, away: bool) {
+        if let Some(chair) = self.chairs.values_mut().find(|chair| chair.player == player) {
+            chair.away = away;
+            self.show(ctx);
+        }
     }
 
     fn start_round(&mut self, ctx: &mut Ctx) {
@@ -369,6 +391,7 @@ impl TicTacToe {
             ready: chair.trap.is_some(),
             trap: chair.trap.filter(|trap| over || trap.sprung || chair.player == member),
             again: chair.again,
+            away: chair.away,
         };
         Table {
             round: self.round,

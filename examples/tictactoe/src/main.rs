@@ -9,7 +9,7 @@ use parlor::axum::routing::{MethodRouter, get};
 
 #[tokio::main]
 async fn main() -> parlor::Result<()> {
-    parlor::App::new().room::<game::TicTacToe>().http(pages()).run().await
+    parlor::App::new().room::<game::TicTacToe>().guests().http(pages()).run().await
 }
 
 /// The page and what it loads, all inside the program.

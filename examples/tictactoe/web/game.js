@@ -132,9 +132,10 @@ function showSeats() {
 function note(seat, chair) {
   if (!chair) return "";
   const you = seat === table.you ? "you" : "";
+  const away = chair.away ? "away" : "";
   const ready = table.phase.is === "hiding" ? (chair.ready ? "trap is set" : "hiding a trap…") : "";
   const again = table.phase.is === "over" && chair.again ? "wants a rematch" : "";
-  return [you, ready, again].filter(Boolean).join(" · ");
+  return [you, away, ready, again].filter(Boolean).join(" · ");
 }
 
 function buildBoard() {

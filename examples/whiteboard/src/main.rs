@@ -11,7 +11,7 @@ use parlor::axum::routing::{MethodRouter, get};
 
 #[tokio::main]
 async fn main() -> parlor::Result<()> {
-    parlor::App::new().relay("whiteboard", policy()).http(pages()).run().await
+    parlor::App::new().relay("whiteboard", policy()).guests().http(pages()).run().await
 }
 
 /// Boards outlive a lunch break: nobody saves them.

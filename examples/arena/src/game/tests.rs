@@ -176,6 +176,7 @@ fn discs_on_one_spot_part() {
         wins: 0,
         dash_until: 0,
         dash_ready: 0,
+        away: false,
     };
     let (mut one, mut other) = (disc(), disc());
     assert!(collide(&mut one, &mut other));
@@ -196,6 +197,36 @@ fn the_goal_ends_a_round_and_the_next_begins_at_zero() {
     assert_eq!(room.take::<NextRound>(latecomer, "next_round").len(), 1);
     let state = room.state();
     assert_eq!((state.winner, state.discs[&ann].score, state.discs[&ann].wins), (None, 0, 1));
+}
+
+#[test]
+fn who_is_away_stands_still_until_it_is_back() {
+    let mut room = open();
+    let (ann, bob) = (room.join("Ann"), room.join("Bob"));
+    room.send(bob, "steer", &Steer { x: 1.0, y: 0.0 });
+    room.advance(TICK * 10);
+    room.drop(bob);
+    room.advance(Duration::from_secs(5));
+    let still = place(&room, bob);
+    room.advance(Duration::from_secs(5));
+    assert!((place(&room, bob) - still).length() < 0.1);
+    let late = room.join("Late");
+    let shown = room.view::<Scene>(late).discs;
+    assert_eq!(shown.iter().map(|disc| disc.away).collect::<Vec<_>>(), [false, true, false]);
+    room.resume(bob);
+    let news: Vec<Away> = room.take(ann, "away");
+    assert_eq!(news, [Away { id: bob, away: true }, Away { id: bob, away: false }]);
+}
+
+#[test]
+fn who_does_not_come_back_is_gone() {
+    let mut room = open();
+    let (ann, bob) = (room.join("Ann"), room.join("Bob"));
+    room.drop(bob);
+    room.advance(Duration::from_secs(29));
+    assert!(room.take::<Left>(ann, "left").is_empty());
+    room.advance(Duration::from_secs(1));
+    assert!(room.take::<Left>(ann, "left")[0].lost);
 }
 
 #[test]

@@ -164,6 +164,32 @@ fn who_goes_away_loses_and_makes_room() {
 }
 
 #[test]
+fn who_loses_the_connection_may_come_back_and_move_on() {
+    let (mut room, ann, bob, _) = started(8, 7);
+    room.drop(ann);
+    let seen = table(&mut room, bob);
+    assert!(seen.chairs[&Seat::X].away && !seen.chairs[&Seat::O].away);
+    assert_eq!(seen.phase, Phase::Playing { turn: Seat::X });
+    room.advance(THINK / 2);
+    room.resume(ann);
+    assert!(!table(&mut room, bob).chairs[&Seat::X].away);
+    place(&mut room, ann, 0).unwrap();
+    assert_eq!(table(&mut room, bob).phase, Phase::Playing { turn: Seat::O });
+}
+
+#[test]
+fn who_does_not_come_back_loses() {
+    let (mut room, ann, bob, _) = started(8, 7);
+    place(&mut room, ann, 0).unwrap();
+    room.drop(ann);
+    room.advance(Duration::from_secs(20));
+    place(&mut room, bob, 1).unwrap();
+    room.advance(Duration::from_secs(10));
+    assert_eq!(table(&mut room, bob).phase, Phase::Over { winner: Some(Seat::O), why: Why::Left });
+    assert_eq!(room.closed(ann).unwrap().code, "expired");
+}
+
+#[test]
 fn a_table_that_all_have_left_is_as_new() {
     let (mut room, ann, bob, eve) = started(8, 7);
     room.leave(ann);
