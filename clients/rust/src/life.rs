@@ -19,6 +19,7 @@ use crate::lifecycle::{End, LifecycleEvent, close};
 use crate::link::{Phase, Shared};
 use crate::options::{OnLoss, Options};
 use crate::socket::{HelloAnswer, Opened, hello, open};
+use crate::token::Token;
 
 /// Reasons of [`LifecycleEvent::Lost`] that are the client's own; the broker's are passed on as they are.
 mod lost {
@@ -129,10 +130,11 @@ impl<C: Connector> Life<C> {
     /// Tries until there is a connection again, or until there is no use in trying.
     async fn reconnect(&mut self, mut end: End) -> Result<WebSocketStream<C::Stream>, End> {
         let shared = self.shared();
-        let give_up = Instant::now() + shared.options.reconnect_for;
+        // So long that it cannot be told as a time is for ever.
+        let give_up = Instant::now().checked_add(shared.options.reconnect_for);
         for attempt in 1.. {
             let wait = self.backoff.pause();
-            if Instant::now() + wait >= give_up {
+            if give_up.is_some_and(|give_up| Instant::now() + wait >= give_up) {
                 break;
             }
             shared.tell(LifecycleEvent::Disconnected { end, attempt, wait });
@@ -228,22 +230,27 @@ fn millis(duration: Duration) -> f64 {
 
 /// Whether connecting again would not help, or is not for us to decide.
 fn is_final(end: &End, options: &Options) -> bool {
-    let fresh = options.token.as_ref().is_some_and(|token| token.can_be_fresh());
+    let fresh = options.token.as_ref().is_some_and(Token::can_be_fresh);
     end.kind != CloseKind::Resumable || end.code == CloseCode::TokenExpired.number() && !fresh
 }
 
-/// What a failed attempt to connect means, in the terms of a close: the broker has none for all of them.
+/// What a failed attempt to connect means, in the terms of a close. A broker that refuses hello says so in a frame, and the
+/// close that follows it says no more.
 fn why(error: &ClientError) -> End {
     match error {
         ClientError::Closed { code, reason } => End::by_peer(*code, reason),
         ClientError::Refused(failure) => {
-            let code = match ErrorCode::ALL.iter().find(|code| code.as_str() == failure.code) {
-                Some(ErrorCode::TokenExpired) => CloseCode::TokenExpired,
-                Some(ErrorCode::AuthUnavailable) => CloseCode::AuthUnavailable,
-                _ if failure.retryable => CloseCode::Internal,
-                _ => CloseCode::Unauthorized,
+            let known = ErrorCode::ALL.iter().find(|code| code.as_str() == failure.code);
+            let (code, kind) = match known {
+                Some(ErrorCode::TokenExpired) => (CloseCode::TokenExpired.number(), CloseKind::Resumable),
+                Some(ErrorCode::AuthUnavailable) => (CloseCode::AuthUnavailable.number(), CloseKind::Terminal),
+                Some(ErrorCode::TokenRequired | ErrorCode::TokenInvalid) => {
+                    (CloseCode::Unauthorized.number(), CloseKind::Terminal)
+                }
+                _ if failure.retryable => (close::ABNORMAL, CloseKind::Resumable),
+                _ => (close::ABNORMAL, CloseKind::Terminal),
             };
-            End::by_peer(code.number(), &failure.to_string())
+            End { code, reason: failure.to_string(), kind }
         }
         // Timeouts and overload pass; other refusals, of an origin for instance, do not.
         ClientError::Http(status) if (400..500).contains(status) && !matches!(status, 408 | 425 | 429) => {

@@ -197,3 +197,158 @@ impl Upward {
 fn cost(message: &Message) -> usize {
     message.len() + FRAME_OVERHEAD
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    use proptest::prelude::*;
+
+    fn terms() -> Option<ResumeTerms> {
+        Some(ResumeTerms { token: "t".into(), ack_frames: 4, ack_bytes: 100 })
+    }
+
+    fn numbered(number: u64) -> Message {
+        Message::binary(number.to_be_bytes().to_vec())
+    }
+
+    /// A session to come back to, with so many frames pushed.
+    fn kept(frames: u64) -> Positions {
+        let mut positions = Positions::default();
+        positions.begin(terms());
+        (1..=frames).for_each(|number| positions.push(numbered(number)));
+        positions
+    }
+
+    #[test]
+    fn what_was_written_is_written_again_before_anything_else() {
+        let mut positions = kept(3);
+        assert_eq!([(); 2].map(|()| positions.next()), [1, 2].map(|n| Some(Out::Frame(numbered(n)))));
+        positions.resume(1, terms()).unwrap();
+        let expected = [Out::Frame(numbered(2)), Out::Ack(0), Out::Frame(numbered(3))];
+        assert_eq!([(); 3].map(|()| positions.next().unwrap()), expected);
+        assert_eq!(positions.next(), None);
+    }
+
+    #[test]
+    fn positions_that_cannot_be_are_refused() {
+        let mut positions = kept(3);
+        let _ = [(); 2].map(|()| positions.next());
+        assert!(positions.acked(3).is_err() && positions.acked(u64::MAX).is_err());
+        positions.acked(1).unwrap();
+        positions.acked(0).unwrap();
+        assert!(positions.resume(0, terms()).is_err() && positions.resume(3, terms()).is_err());
+        // On the new connection nothing was written yet.
+        positions.resume(1, terms()).unwrap();
+        assert!(positions.acked(2).is_err());
+    }
+
+    #[test]
+    fn without_terms_nothing_is_kept_or_acknowledged() {
+        let mut positions = Positions::default();
+        positions.begin(None);
+        positions.push(numbered(1));
+        assert!(!positions.heard(1000) && !positions.ask_ack());
+        assert_eq!(positions.next(), Some(Out::Frame(numbered(1))));
+        assert_eq!((positions.next(), positions.up.bytes), (None, 0));
+        // An acknowledgement that nobody asked for.
+        positions.acked(7).unwrap();
+    }
+
+    #[test]
+    fn a_new_session_begins_with_what_was_queued_for_it() {
+        let mut positions = kept(2);
+        assert!(positions.next().is_some());
+        positions.lose();
+        positions.push(numbered(9));
+        positions.begin(terms());
+        assert_eq!((positions.next(), positions.next()), (Some(Out::Frame(numbered(9))), None));
+        positions.acked(1).unwrap();
+    }
+
+    #[derive(Clone, Copy, Debug)]
+    enum Step {
+        Push,
+        /// The next thing is written, and gets through.
+        Write,
+        /// The next thing is written, and is lost with the connection.
+        WriteAndCut,
+        /// The broker acknowledges what it has.
+        Ack,
+        Cut,
+        /// A frame of the broker arrives; one that was missed, if there is any.
+        Hear,
+    }
+
+    /// What the broker knows.
+    #[derive(Default)]
+    struct Peer {
+        taken: Vec<u64>,
+        /// Counted frames that it has written, and that were acknowledged.
+        said: u64,
+        acked: u64,
+    }
+
+    impl Peer {
+        fn take(&mut self, out: Option<Out>) {
+            match out {
+                Some(Out::Frame(message)) => {
+                    self.taken.push(u64::from_be_bytes(message.into_data().as_ref().try_into().unwrap()));
+                }
+                Some(Out::Ack(received)) => {
+                    assert!(self.acked <= received && received <= self.said);
+                    self.acked = received;
+                }
+                None => {}
+            }
+        }
+
+        fn cut(&mut self, positions: &mut Positions) {
+            // What the client has had and not acknowledged is known to both from its hello.
+            assert!(self.acked <= positions.received() && positions.received() <= self.said);
+            positions.resume(self.taken.len() as u64, terms()).unwrap();
+        }
+    }
+
+    fn steps() -> impl Strategy<Value = Vec<Step>> {
+        use Step::{Ack, Cut, Hear, Push, Write, WriteAndCut};
+        let step = prop_oneof![
+            4 => Just(Push), 4 => Just(Write), 1 => Just(WriteAndCut), 1 => Just(Ack), 1 => Just(Cut), 2 => Just(Hear)
+        ];
+        prop::collection::vec(step, 0..200)
+    }
+
+    proptest! {
+        #[test]
+        fn every_frame_arrives_once_and_in_order(steps in steps()) {
+            let (mut positions, mut peer, mut pushed) = (kept(0), Peer::default(), 0);
+            for step in steps {
+                match step {
+                    Step::Push => {
+                        pushed += 1;
+                        positions.push(numbered(pushed));
+                    }
+                    Step::Write => peer.take(positions.next()),
+                    Step::WriteAndCut => {
+                        let _ = positions.next();
+                        peer.cut(&mut positions);
+                    }
+                    Step::Ack => positions.acked(peer.taken.len() as u64).unwrap(),
+                    Step::Cut => peer.cut(&mut positions),
+                    Step::Hear => {
+                        peer.said += 1;
+                        positions.heard(8);
+                    }
+                }
+            }
+            peer.cut(&mut positions);
+            while let Some(out) = positions.next() {
+                peer.take(Some(out));
+            }
+            prop_assert_eq!(&peer.taken, &(1..=pushed).collect::<Vec<_>>());
+            prop_assert_eq!((peer.acked, positions.received()), (peer.said, peer.said));
+            positions.acked(pushed).unwrap();
+            prop_assert_eq!((positions.up.bytes, positions.up.frames.len()), (0, 0));
+        }
+    }
+}

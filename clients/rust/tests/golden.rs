@@ -6,8 +6,8 @@ mod fake;
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use fake::{ROOM, arena, assert_code, payload, quiet, session};
-use parlor_client::{Codec, Parlor, Room, RoomEvent};
+use fake::{ROOM, arena, assert_code, door, kept_in_room, kept_welcome, payload, quiet, session, wish};
+use parlor_client::{Codec, LifecycleEvent, Parlor, Place, Room, RoomEvent, ViewReason};
 use parlor_protocol::codec::to_payload;
 use parlor_protocol::frame::{Joined, TypeRef};
 use parlor_protocol::{BrokerFrame, ClientFrame};
@@ -198,6 +198,94 @@ async fn golden_joins_open_rooms() {
             assert_eq!((room.place().seq, room.place().index), (joined.seq, joined.index));
             let properties: &BTreeMap<_, _> = room.properties();
             assert_eq!(*properties, joined.properties, "{}", golden.name);
+            assert_eq!(room.invite(), joined.invite.as_deref());
         }
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn golden_views_become_events() {
+    for codec in Codec::ALL {
+        for golden in golden(Direction::FromBroker) {
+            let wire = golden.wire(codec);
+            let BrokerFrame::View { joined, handled, .. } = BrokerFrame::decode(codec, &wire).unwrap() else {
+                continue;
+            };
+            let (_parlor, mut room, mut fake) = in_large_room(codec).await;
+            fake.say_raw(wire.to_vec()).await;
+            let place = Place { seq: joined.seq, index: joined.index };
+            let (view, why) = (golden.payload(), ViewReason::FellBehind);
+            assert_eq!(room.recv().await, Some(RoomEvent::View { place, view, handled, why }), "{}", golden.name);
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn golden_welcomes_begin_sessions() {
+    for codec in Codec::ALL {
+        for golden in golden(Direction::FromBroker) {
+            let wire = golden.wire(codec);
+            let BrokerFrame::Welcome(welcome) = BrokerFrame::decode(codec, &wire).unwrap() else { continue };
+            let (connector, mut door) = door();
+            let (parlor, _fake) = tokio::join!(Parlor::through(connector, quiet().codec(codec)), async {
+                let (mut fake, _) = door.accept().await;
+                fake.say_raw(wire.to_vec()).await;
+                fake
+            });
+            let parlor = parlor.unwrap();
+            let said = [welcome.session, welcome.account, welcome.server];
+            assert_eq!([parlor.session(), parlor.account(), parlor.server()], said, "{}", golden.name);
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn golden_resumptions_are_taken_up() {
+    const MOST: u64 = 100;
+    for golden in golden(Direction::FromBroker) {
+        let wire = golden.wire(Codec::MsgPack);
+        let BrokerFrame::Resumed { received, rooms, .. } = BrokerFrame::decode(Codec::MsgPack, &wire).unwrap() else {
+            continue;
+        };
+        let (parlor, room, mut fake, mut door) = kept_in_room(quiet()).await;
+        // As many frames as the broker will say it has.
+        for n in 1..received.min(MOST) {
+            room.send("move", &n).unwrap();
+            fake.heard().await;
+        }
+        let mut lifecycle = parlor.lifecycle();
+        drop(fake);
+        let (mut fake, _) = door.accept_again().await;
+        fake.say_raw(wire.to_vec()).await;
+        assert!(matches!(lifecycle.recv().await, Some(LifecycleEvent::Disconnected { .. })));
+        match lifecycle.recv().await.unwrap() {
+            LifecycleEvent::Resumed { rooms: told } => assert_eq!(told, rooms, "{}", golden.name),
+            // So many were never written.
+            LifecycleEvent::Closed(end) => assert!(received > MOST && end.code == 1002, "{}", golden.name),
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_client_comes_back_with_golden_frames() {
+    let golden = golden(Direction::ToBroker);
+    let wire = |name: &str| golden.iter().find(|golden| golden.name == name).unwrap().wire(Codec::MsgPack);
+    let (_parlor, mut room, mut fake, mut door) = kept_in_room(quiet()).await;
+    for n in 0..16 {
+        fake.publish(2, &n).await;
+        room.recv().await.unwrap();
+    }
+    drop(fake);
+    let (mut fake, asked) = door.accept_again().await;
+    assert_eq!(asked, wish("t1", 17));
+    let welcome = kept_welcome("AAAAAAAAAAE");
+    fake.say(BrokerFrame::Resumed { welcome, received: 1, rooms: vec![] }).await;
+    assert_eq!(fake.heard_raw().await, wire("ack"));
+    drop(fake);
+    let (_, asked) = door.accept_again().await;
+    let ClientFrame::Hello(hello) = ClientFrame::decode(Codec::MsgPack, &wire("hello_resume")).unwrap() else {
+        panic!()
+    };
+    assert_eq!(Some(asked), hello.resume);
 }

@@ -60,6 +60,21 @@ async fn a_join_says_what_it_asks_for() {
     let (_other, asked) = tokio::join!(parlor.join(request), fake.admit_to(other));
     let ClientFrame::Join { join, .. } = asked else { panic!("{asked:?}") };
     assert_eq!((join.mode, join.private), (JoinMode::Create, true));
+
+    let invited =
+        parlor_protocol::frame::Joined { room: parlor_client::RoomNo(9), invite: Some("7KQ2-XM4P".into()), ..arena() };
+    let (room, asked) = tokio::join!(parlor.join(JoinRequest::by_invite("7KQ2-XM4P")), fake.admit_to(invited));
+    let ClientFrame::Join { join, .. } = asked else { panic!("{asked:?}") };
+    assert_eq!((join.mode, join.invite.as_deref()), (JoinMode::Invite, Some("7KQ2-XM4P")));
+    let invited = room.unwrap();
+    assert_eq!(invited.invite(), Some("7KQ2-XM4P"));
+
+    let ticket = parlor_protocol::frame::Joined { room: parlor_client::RoomNo(10), ..arena() };
+    let (room, asked) = tokio::join!(parlor.join(JoinRequest::by_ticket("dGlja2V0")), fake.admit_to(ticket));
+    let ClientFrame::Join { join, .. } = asked else { panic!("{asked:?}") };
+    assert_eq!((join.mode, join.ticket.as_deref(), join.kind), (JoinMode::Ticket, Some("dGlja2V0"), None));
+    assert_eq!(room.unwrap().invite(), None);
+    assert_code(parlor.join(JoinRequest::by_invite("x".repeat(65))).await, "invalid");
 }
 
 #[tokio::test(start_paused = true)]

@@ -3,16 +3,22 @@
 #![allow(dead_code, unreachable_pub, reason = "each test file uses its own part")]
 
 use std::collections::BTreeMap;
+use std::future::{Ready, ready};
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
 use futures_util::stream::{SplitSink, SplitStream};
 use futures_util::{SinkExt, StreamExt};
-use parlor_client::{ClientError, Codec, Failure, Options, Parlor, Place, PlayerId, Role, Room, RoomId, RoomNo, Seq};
+use parlor_client::{ClientError, Codec, Failure, Options, Parlor, Place, PlayerId, Recovered, Recovery};
+use parlor_client::{Role, Room, RoomId, RoomNo, Seq};
 use parlor_protocol::codec::{NIL, to_payload};
-use parlor_protocol::frame::{Joined, Welcome};
+use parlor_protocol::frame::{Hello, Joined, ResumeTerms, ResumeWish, Welcome};
 use parlor_protocol::{BrokerFrame, ClientFrame};
 use serde::Serialize;
 use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, duplex};
+use tokio::sync::mpsc;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::handshake::server::{Request, Response};
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
@@ -63,6 +69,100 @@ pub async fn in_room(options: Options) -> (Parlor, Room, Fake) {
     let (room, _) = tokio::join!(parlor.join_or_create("arena", &()), fake.admit());
     let room = room.unwrap();
     (parlor, room, fake)
+}
+
+/// Where the connections of a client that comes back arrive.
+pub struct Door {
+    streams: mpsc::UnboundedReceiver<DuplexStream>,
+    open: Arc<AtomicBool>,
+}
+
+/// A door, and the function that goes through it.
+pub fn door() -> (impl FnMut() -> Ready<io::Result<DuplexStream>> + Send + 'static, Door) {
+    door_with_buffer(1 << 20)
+}
+
+/// The same with streams that hold so many bytes.
+pub fn door_with_buffer(bytes: usize) -> (impl FnMut() -> Ready<io::Result<DuplexStream>> + Send + 'static, Door) {
+    let (sender, streams) = mpsc::unbounded_channel();
+    let open = Arc::new(AtomicBool::new(true));
+    let is_open = Arc::clone(&open);
+    let connect = move || {
+        let (near, far) = duplex(bytes);
+        let refused = !is_open.load(Ordering::Relaxed) || sender.send(far).is_err();
+        ready(if refused { Err(io::ErrorKind::ConnectionRefused.into()) } else { Ok(near) })
+    };
+    (connect, Door { streams, open })
+}
+
+impl Door {
+    /// The next connection, up to hello.
+    pub async fn accept(&mut self) -> (Fake, Hello) {
+        let mut fake = Fake::accept(self.streams.recv().await.unwrap()).await;
+        let hello = fake.hello().await;
+        (fake, hello)
+    }
+
+    /// The next connection, which must ask for the session that it had.
+    pub async fn accept_again(&mut self) -> (Fake, ResumeWish) {
+        let (fake, hello) = self.accept().await;
+        (fake, hello.resume.unwrap())
+    }
+
+    /// The next connection, taken up to the end of the handshake; no hello is waited for.
+    pub async fn stream(&mut self) -> DuplexStream {
+        self.streams.recv().await.unwrap()
+    }
+
+    /// Waits until the client can make no connection any more.
+    pub async fn forsaken(&mut self) {
+        assert!(self.streams.recv().await.is_none(), "it came back");
+    }
+
+    /// Whether connections are taken at all.
+    pub fn set_open(&self, open: bool) {
+        self.open.store(open, Ordering::Relaxed);
+    }
+}
+
+/// A client with a session that outlives its connections.
+pub async fn kept(options: Options) -> (Parlor, Fake, Door) {
+    kept_with_buffer(options, 1 << 20).await
+}
+
+/// The same over streams that hold so many bytes.
+pub async fn kept_with_buffer(options: Options, bytes: usize) -> (Parlor, Fake, Door) {
+    let (connector, mut door) = door_with_buffer(bytes);
+    let broker = async {
+        let (mut fake, hello) = door.accept().await;
+        assert_eq!(hello.resume, Some(ResumeWish::default()));
+        fake.say(BrokerFrame::Welcome(kept_welcome("t1"))).await;
+        fake
+    };
+    let (parlor, fake) = tokio::join!(Parlor::through(connector, options), broker);
+    (parlor.unwrap(), fake, door)
+}
+
+/// The same in [`ROOM`]. It has had one counted frame, and written one.
+pub async fn kept_in_room(options: Options) -> (Parlor, Room, Fake, Door) {
+    let (parlor, mut fake, door) = kept(options).await;
+    let (room, _) = tokio::join!(parlor.join_or_create("arena", &()), fake.admit());
+    (parlor, room.unwrap(), fake, door)
+}
+
+pub fn kept_welcome(token: &str) -> Welcome {
+    let terms = ResumeTerms { token: token.into(), ack_frames: 1024, ack_bytes: 65_536 };
+    Welcome { resume: Some(terms), ..welcome() }
+}
+
+/// What to come back with.
+pub fn wish(token: &str, received: u64) -> ResumeWish {
+    ResumeWish { token: Some(token.into()), received: Some(received) }
+}
+
+/// One room's outcome.
+pub fn outcome(outcome: Recovered) -> Recovery {
+    Recovery { room: ROOM, no: 0, outcome, frames: None, reason: None }
 }
 
 /// What [`Fake::admit`] says about the room.
@@ -116,10 +216,30 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Fake<S> {
         Self { codec, sink, stream, seq: 4 }
     }
 
+    pub async fn hello(&mut self) -> Hello {
+        match self.heard().await {
+            ClientFrame::Hello(hello) => hello,
+            other => panic!("{other:?} is no hello"),
+        }
+    }
+
+    /// Answers hello with the session that it asked for, the broker having `received` frames of it; hears the
+    /// acknowledgement of `acked` frames, which comes behind `again` frames that are written again. Returns those.
+    pub async fn resumed(&mut self, token: &str, received: u64, again: usize, acked: u64) -> Vec<ClientFrame> {
+        let rooms = vec![outcome(Recovered::Frames)];
+        self.say(BrokerFrame::Resumed { welcome: kept_welcome(token), received, rooms }).await;
+        let mut frames = Vec::new();
+        for _ in 0..again {
+            frames.push(self.heard().await);
+        }
+        assert_eq!(self.heard().await, ClientFrame::Ack { received: acked });
+        frames
+    }
+
     /// Takes hello and answers it.
     pub async fn welcome(&mut self) {
-        let hello = self.heard().await;
-        assert!(matches!(hello, ClientFrame::Hello(_)), "{hello:?}");
+        let hello = self.hello().await;
+        assert_eq!(hello.resume, None);
         self.say(BrokerFrame::Welcome(welcome())).await;
     }
 
