@@ -11,15 +11,16 @@ use parlor_protocol::limits::MAX_NAME;
 use tokio::io::DuplexStream;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
-use tracing::info;
+use tracing::{info, warn};
 
-use crate::config::{Config, ConfigError};
+use crate::auth::{self, AuthError, Authenticator, Keys};
+use crate::config::{AuthHook, Config, ConfigError};
 use crate::engine::embedded::Embedded;
 use crate::host::relay;
 use crate::listener::{self, Entrance, Handshakes, Listener, Upgrades};
 use crate::lobby::Lobby;
 use crate::room::{Kind, Registry};
-use crate::session::Sessions;
+use crate::session::{Sabotage, Sessions};
 use crate::shard::Shards;
 use crate::telemetry::Metrics;
 
@@ -62,12 +63,40 @@ impl std::fmt::Debug for Connector {
     }
 }
 
+/// What a program brings besides its configuration.
+#[derive(Default)]
+pub struct Setup {
+    /// Its kinds of rooms.
+    pub kinds: Vec<Kind>,
+    /// Its own routes; the broker's win where both have one.
+    pub pages: Router,
+    /// Its own check of tokens, in place of a configured one.
+    pub hook: Option<auth::AuthHook>,
+    /// Where rooms and sessions run.
+    pub threads: Threads,
+    #[doc(hidden)]
+    pub sabotage: Sabotage,
+}
+
+/// Where rooms and sessions run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Threads {
+    /// On threads of their own, as many as are configured.
+    #[default]
+    Own,
+    /// In the runtime in which the broker is started: for simulations, in which time stands still while there is something to do.
+    Here,
+}
+
 /// Why a broker did not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// The configuration contradicts itself.
     #[error(transparent)]
     Config(#[from] ConfigError),
+    /// Tokens cannot be checked as configured.
+    #[error(transparent)]
+    Auth(#[from] AuthError),
     /// The address is in use, or not this machine's.
     #[error("cannot listen on {0}: {1}")]
     Listen(SocketAddr, std::io::Error),
@@ -94,21 +123,39 @@ impl Broker {
     ///
     /// # Errors
     /// [`StartError`], in one line.
-    pub async fn start(config: &Config, mut kinds: Vec<Kind>, pages: Router) -> Result<Self, StartError> {
+    pub async fn start(config: &Config, kinds: Vec<Kind>, pages: Router) -> Result<Self, StartError> {
+        Self::start_with(config, Setup { kinds, pages, ..Setup::default() }).await
+    }
+
+    /// The same with all that a program may bring.
+    ///
+    /// # Errors
+    /// [`StartError`], in one line.
+    pub async fn start_with(config: &Config, setup: Setup) -> Result<Self, StartError> {
+        let Setup { mut kinds, pages, hook, threads, sabotage } = setup;
         config.check()?;
+        config.check_entry(if hook.is_some() { AuthHook::Installed } else { AuthHook::None })?;
+        let auth = Authenticator::start(&config.auth, hook).await?;
+        let keys = Arc::new(Keys::new(config.secret.as_deref())?);
+        if config.auth.guests {
+            warn!("guests are let in: whoever connects without a token gets an account of its own");
+        }
         kinds.extend(config.relay.iter().map(|relay| relay::kind(&relay.kind, relay.policy.clone())));
         check(&kinds)?;
         let entrance = Arc::new(Entrance::new(config).map_err(StartError::Origin)?);
         let (tls, watch) = Handshakes::new(&config.tls).map_err(StartError::Tls)?.unzip();
         let metrics = Metrics::default();
-        let shards = Arc::new(Shards::start(config.shards).map_err(StartError::Threads)?);
+        let shards = Arc::new(match threads {
+            Threads::Own => Shards::start(config.shards).map_err(StartError::Threads)?,
+            Threads::Here => Shards::here(),
+        });
         let engine = Arc::new(Embedded::default());
         let (limits, counted) = (config.limits.clone(), metrics.clone());
         let registry = Arc::new(Registry::new(kinds, engine, shards.clone(), counted, limits));
-        let sessions = Arc::new(Sessions::new(registry.clone(), shards.clone()));
+        let sessions = Arc::new(Sessions::new(registry.clone(), shards.clone(), auth, keys.clone(), sabotage));
+        let lobby = Lobby::new(registry.clone(), keys, config.server_key.as_deref()).router();
         let upgrades = Upgrades { entrance: entrance.clone(), sessions: sessions.clone(), metrics: metrics.clone() };
         let websocket = Router::new().route("/ws", any(listener::upgrade)).with_state(upgrades);
-        let lobby = Lobby::new(registry.clone(), config.server_key.as_deref()).router();
         let router = lobby.merge(websocket).fallback_service(pages);
         let listener = Listener::new(router, entrance, &config.limits, metrics.clone()).with_tls(tls);
         let refused = |error| StartError::Listen(config.listen, error);

@@ -49,6 +49,15 @@ impl Shards {
         Ok(Self { threads, next: Default::default() })
     }
 
+    /// One shard, which is the runtime of the caller.
+    ///
+    /// # Panics
+    /// Outside of a runtime.
+    pub fn here() -> Self {
+        let thread = Thread { runtime: Handle::current(), stop: Mutex::new(None), join: None };
+        Self { threads: vec![thread], next: Default::default() }
+    }
+
     /// Another shard every time.
     pub fn next(&self, lodger: Lodger) -> ShardNo {
         ShardNo(self.next[lodger as usize].fetch_add(1, Ordering::Relaxed) % self.threads.len())

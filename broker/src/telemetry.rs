@@ -16,7 +16,12 @@ pub struct Metrics {
     pub sessions: Gauge,
     pub rooms: Gauge,
     pub members: Gauge,
+    pub sessions_away: Gauge,
     pub sessions_opened: Counter,
+    pub sessions_resumed: Counter,
+    pub sessions_not_kept: Counter,
+    pub publishes_dropped: Counter,
+    pub views_sent: Counter,
     pub rooms_opened: Counter,
     pub inputs: Counter,
     pub outputs: Counter,
@@ -40,6 +45,7 @@ pub struct Metrics {
     handshakes_failed: Family<FaultLabel, Counter>,
     errors: Family<ErrorLabel, Counter>,
     closes: Family<CloseLabel, Counter>,
+    resumes: Family<OutcomeLabel, Counter>,
 }
 
 /// Adds to a counter. All threads share it, so that adding nothing is not free.
@@ -59,7 +65,22 @@ struct CloseLabel {
     cause: &'static str,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OutcomeLabel {
+    outcome: &'static str,
+}
+
 impl Metrics {
+    /// Counts what became of a membership, or of a whole session, when its client came back.
+    pub(crate) fn resumed(&self, outcome: &'static str) {
+        self.resumes.get_or_create(&OutcomeLabel { outcome }).inc();
+    }
+
+    /// How often that was the outcome: `recovered`, `view` or `lost`.
+    pub fn resumes(&self, outcome: &'static str) -> u64 {
+        self.resumes.get_or_create(&OutcomeLabel { outcome }).get()
+    }
+
     /// Counts an error that a client is told.
     pub fn error(&self, code: ErrorCode) {
         self.errors.get_or_create(&ErrorLabel { code: code.as_str() }).inc();
@@ -80,13 +101,12 @@ impl Metrics {
         self.errors.get_or_create(&ErrorLabel { code: code.as_str() }).get()
     }
 
-    /// Counts the end of a session: the broker's code, or `None` when the client ended it.
-    pub fn close(&self, code: Option<CloseCode>) {
-        let cause = code.map_or("client", CloseCode::as_str);
+    /// Counts the end of a connection: the reason of the broker's close code, or `client`.
+    pub(crate) fn close(&self, cause: &'static str) {
         self.closes.get_or_create(&CloseLabel { cause }).inc();
     }
 
-    /// How often sessions ended for this cause.
+    /// How often connections ended for this cause, `None` being the client or the network.
     pub fn closes(&self, code: Option<CloseCode>) -> u64 {
         self.closes.get_or_create(&CloseLabel { cause: code.map_or("client", CloseCode::as_str) }).get()
     }
@@ -116,7 +136,18 @@ impl Metrics {
         to.register("sessions", "Sessions that said hello", self.sessions.clone());
         to.register("rooms", "Open rooms", self.rooms.clone());
         to.register("members", "Members of all rooms", self.members.clone());
+        let help = "Sessions that wait for their clients to come back";
+        to.register("sessions_away", help, self.sessions_away.clone());
         to.register("sessions_opened", "Sessions begun", self.sessions_opened.clone());
+        let help = "Connections that went on with a session that was there before";
+        to.register("sessions_resumed", help, self.sessions_resumed.clone());
+        let help = "Sessions that ended with their connection because as many were kept as may be";
+        to.register("sessions_not_kept", help, self.sessions_not_kept.clone());
+        let help = "Memberships of clients that came back, by what became of them";
+        to.register("resumes", help, self.resumes.clone());
+        let help = "Publishes that slow or absent clients did not get, replaced by views";
+        to.register("publishes_dropped", help, self.publishes_dropped.clone());
+        to.register("views_sent", "Views that rooms were asked for in their place", self.views_sent.clone());
         to.register("rooms_opened", "Rooms begun", self.rooms_opened.clone());
         to.register("inputs", "Inputs numbered by rooms", self.inputs.clone());
         to.register("outputs", "Outputs of handlers", self.outputs.clone());

@@ -6,12 +6,23 @@ use bytes::Bytes;
 use parlor_protocol::codec::{NIL, NotRepresentable};
 use parlor_protocol::{BrokerFrame, Codec, ErrorCode, Failure};
 
+use crate::outbox::{Frame, Kind};
+
 /// Room for the longest header of a frame from a server (RFC 6455, section 5.2: no mask).
 const HEADER: usize = 10;
 
 /// Encodes one frame for connections of `codec`. What has no form in JSON becomes a `not_representable` error.
 pub fn encode(codec: Codec, frame: &BrokerFrame) -> Bytes {
     encode_or_replace(codec, frame).bytes
+}
+
+/// One frame for the outbox of a connection of `codec`.
+pub fn outgoing(codec: Codec, frame: &BrokerFrame) -> Frame {
+    let bytes = encode(codec, frame);
+    match frame.is_counted() {
+        true => Frame::kept(bytes),
+        false => Frame::passing(bytes),
+    }
 }
 
 /// A frame as it goes out, and whether it is the one that was to go out.
@@ -38,13 +49,38 @@ fn encode_or_replace(codec: Codec, frame: &BrokerFrame) -> Encoded {
 #[derive(Debug)]
 pub struct SharedFrame {
     frame: BrokerFrame,
+    /// Of a latest value: what it is the newest value of.
+    slot: u32,
     encoded: [OnceCell<Encoded>; 2],
 }
 
 impl SharedFrame {
     /// A frame that nobody has asked for yet.
     pub fn new(frame: BrokerFrame) -> Self {
-        Self { frame, encoded: [OnceCell::new(), OnceCell::new()] }
+        Self::latest(frame, 0)
+    }
+
+    /// The newest value of a slot.
+    pub(crate) fn latest(frame: BrokerFrame, slot: u32) -> Self {
+        Self { frame, slot, encoded: [OnceCell::new(), OnceCell::new()] }
+    }
+
+    /// The frame for an outbox of this codec.
+    pub(crate) fn outgoing(&self, codec: Codec) -> Frame {
+        let (kind, room) = match &self.frame {
+            BrokerFrame::Publish { room, .. } | BrokerFrame::Types { room, .. } | BrokerFrame::Handled { room, .. } => {
+                (Kind::Publish, Some(*room))
+            }
+            BrokerFrame::View { joined, .. } => (Kind::View, Some(joined.room)),
+            BrokerFrame::Closed { room, .. } => (Kind::End, Some(*room)),
+            BrokerFrame::Latest { room, .. } => (Kind::Latest(self.slot), Some(*room)),
+            BrokerFrame::Joined { joined, .. } => (Kind::Kept, Some(joined.room)),
+            BrokerFrame::Reply { room, .. } | BrokerFrame::Refused { room, .. } => (Kind::Kept, Some(*room)),
+            BrokerFrame::Error { error, .. } => (Kind::Kept, error.room),
+            frame if frame.is_counted() => (Kind::Kept, None),
+            _ => (Kind::Passing, None),
+        };
+        Frame { bytes: self.bytes(codec), kind, room }
     }
 
     /// What it says.
@@ -98,7 +134,8 @@ fn with_header(codec: Codec, mut out: Vec<u8>) -> Bytes {
 fn payload_len(frame: &BrokerFrame) -> usize {
     match frame {
         BrokerFrame::Publish { payload, .. } | BrokerFrame::Reply { payload, .. } => payload.len(),
-        BrokerFrame::Joined { view, .. } => view.len() + 256,
+        BrokerFrame::Joined { view, .. } | BrokerFrame::View { view, .. } => view.len() + 256,
+        BrokerFrame::Latest { payload, .. } => payload.len() + 64,
         BrokerFrame::Closed { result, .. } => result.len(),
         _ => 64,
     }
@@ -116,7 +153,7 @@ fn replacement(frame: &BrokerFrame, why: &NotRepresentable) -> BrokerFrame {
             error.room = Some(*room);
             Some(*id)
         }
-        BrokerFrame::Publish { room, .. } => {
+        BrokerFrame::Publish { room, .. } | BrokerFrame::Latest { room, .. } => {
             error.room = Some(*room);
             None
         }

@@ -88,6 +88,7 @@ impl Relay {
                 outcome.outputs.push(came(player)?);
                 outcome.view = Some(self.view());
             }
+            Cause::View { .. } => outcome.view = Some(self.view()),
             Cause::Leave { player, .. } => {
                 self.members.remove(player);
                 outcome.outputs.push(publish("left", encoded(&Went { player: *player })?));
@@ -284,7 +285,7 @@ mod tests {
         let changed = send(&mut relay, "set", json!({"key": "b", "value": "x"}));
         assert_eq!(published(&changed), json!({"from": 1, "key": "b", "value": "x"}));
         send(&mut relay, "set", json!({"key": "a", "value": null}));
-        let joined = handle(&mut relay, Cause::Join { player: player(2), options: NIL });
+        let joined = handle(&mut relay, Cause::Join { player: player(2), options: NIL, ticket: None });
         let view: Value = rmp_serde::from_slice(&joined.view.unwrap()).unwrap();
         assert_eq!(view, json!({"members": {"2": "p2"}, "values": {"b": "x"}}));
         assert_eq!(relay.kept_bytes, "b".len() + 2);

@@ -16,6 +16,7 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde::Serialize;
 
+use crate::auth::Keys;
 use crate::room::Registry;
 
 pub(crate) use error::Problem;
@@ -24,13 +25,14 @@ pub(crate) use error::Problem;
 #[derive(Clone, Debug)]
 pub(crate) struct Lobby {
     registry: Arc<Registry>,
+    keys: Arc<Keys>,
     server_key: Option<Arc<str>>,
     started: Instant,
 }
 
 impl Lobby {
-    pub(crate) fn new(registry: Arc<Registry>, server_key: Option<&str>) -> Self {
-        Self { registry, server_key: server_key.map(Arc::from), started: Instant::now() }
+    pub(crate) fn new(registry: Arc<Registry>, keys: Arc<Keys>, server_key: Option<&str>) -> Self {
+        Self { registry, keys, server_key: server_key.map(Arc::from), started: Instant::now() }
     }
 
     /// All routes.
@@ -41,6 +43,7 @@ impl Lobby {
             .route("/v1/rooms", get(rooms::list).post(rooms::create))
             .route("/v1/rooms/{id}", get(rooms::show).delete(rooms::close))
             .route("/v1/rooms/{id}/events", post(rooms::event))
+            .route("/v1/rooms/{id}/tickets", post(rooms::ticket))
             .with_state(self)
     }
 }

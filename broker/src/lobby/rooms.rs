@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use axum::Json;
 use axum::body::Bytes;
@@ -11,6 +12,8 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use parlor_protocol::codec::{NIL, to_payload};
+use parlor_protocol::frame::Role;
+use parlor_protocol::limits::MAX_NAME;
 use parlor_protocol::room::CloseWhy;
 use parlor_protocol::{ErrorCode, Failure, RoomId, msgpack};
 use serde::de::DeserializeOwned;
@@ -20,6 +23,7 @@ use subtle::ConstantTimeEq;
 
 use super::Lobby;
 use super::error::Problem;
+use crate::auth::Ticket;
 use crate::room::{CreateRoom, RoomHandle, RoomInfo};
 
 /// Rooms that one listing shows unless it asks for fewer.
@@ -52,6 +56,41 @@ struct Event {
     event: String,
     #[serde(default)]
     payload: Value,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WantTicket {
+    account: String,
+    #[serde(default)]
+    role: Role,
+    /// Seconds.
+    #[serde(default = "ticket_ttl")]
+    ttl_s: u64,
+}
+
+/// Two minutes: long enough to start a game, short enough that a leaked ticket is of little use.
+fn ticket_ttl() -> u64 {
+    120
+}
+
+/// A day, which used tickets are remembered for at most.
+const MAX_TICKET_TTL_S: u64 = 86_400;
+
+#[derive(Serialize)]
+pub(super) struct Issued {
+    ticket: String,
+    /// Seconds since 1970.
+    expires_s: u64,
+}
+
+/// A room as its maker sees it.
+#[derive(Serialize)]
+struct Made {
+    #[serde(flatten)]
+    room: RoomInfo,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    invite: Option<String>,
 }
 
 /// `GET /v1/rooms?kind=arena&free=1&prop.map=dust&limit=20`.
@@ -87,7 +126,25 @@ pub(super) async fn create(_: Authorized, State(lobby): State<Lobby>, body: Byte
     let room = lobby.registry.create(&kind, CreateRoom { options: payload(&options)?, properties, private, id })?;
     room.opened().await?;
     let location = format!("/v1/rooms/{}", room.id());
-    Ok((StatusCode::CREATED, [(LOCATION, location)], Json(room.info())).into_response())
+    let made = Made { room: room.info(), invite: room.invite().map(str::to_owned) };
+    Ok((StatusCode::CREATED, [(LOCATION, location)], Json(made)).into_response())
+}
+
+/// `POST /v1/rooms/{id}/tickets`: the right of one player to come in, once.
+pub(super) async fn ticket(
+    _: Authorized,
+    State(lobby): State<Lobby>,
+    Path(id): Path<String>,
+    body: Bytes,
+) -> Result<(StatusCode, Json<Issued>), Problem> {
+    let WantTicket { account, role, ttl_s } = parse(&body)?;
+    let room = find(&lobby, &id)?;
+    if !(1..=MAX_NAME).contains(&account.len()) || !(1..=MAX_TICKET_TTL_S).contains(&ttl_s) {
+        return Err(bad("an account has 1 to 64 bytes, and `ttl_s` is 1 to 86400".to_owned()).into());
+    }
+    let now_s = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+    let ticket = Ticket::new(room.id().clone(), account, role, now_s + ttl_s);
+    Ok((StatusCode::CREATED, Json(Issued { ticket: lobby.keys.sign(&ticket), expires_s: ticket.expires_s })))
 }
 
 /// `GET /v1/rooms/{id}`.

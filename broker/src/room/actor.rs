@@ -85,7 +85,8 @@ impl RoomActor {
         let listing = room.listing().lock().clone();
         let shown = Shown { properties: listing.properties, door: listing.door };
         Self {
-            state: RoomState::new(room.no(), room.id().clone(), kind, now_ms, shown),
+            state: RoomState::new(room.no(), room.id().clone(), kind, now_ms, shown)
+                .with_invite(room.invite().map(str::to_owned)),
             room,
             registry,
             host,
@@ -155,6 +156,10 @@ impl RoomActor {
     async fn turn(&mut self) {
         for _ in 0..BATCH {
             let Some(arrival) = self.arrivals.pop_front() else { return };
+            if let Arrival::Join(join) = &arrival {
+                self.state.make_way(&join.account);
+                self.evict().await;
+            }
             if let Some(input) = self.number(arrival) {
                 self.handle(input).await;
                 self.evict().await;
@@ -192,10 +197,13 @@ impl RoomActor {
                 self.state.message(Origin { player: slot.player(), no, request }, name, payload)
             }
             Arrival::Join(join) => {
-                let JoinArrival { id, account, name, options, link } = *join;
+                let JoinArrival { id, account, name, options, ticket, link } = *join;
                 let role = link.role();
-                self.state.join(Newcomer { id, account, name, role, options, link })
+                self.state.join(Newcomer { id, account, name, role, options, ticket, link })
             }
+            Arrival::Drop { slot } => self.state.drop_out(slot.player()),
+            Arrival::Resume { slot } => self.state.resume(slot.player()),
+            Arrival::View { slot } => self.state.view(slot.player()),
             Arrival::Leave { slot, why } => self.state.leave(slot.player(), &why),
             Arrival::Follow { slot, id, topic, follows } => {
                 slot.dequeued();
@@ -306,6 +314,7 @@ impl RoomActor {
             }
             // Nobody waits for an answer to these.
             Arrival::Leave { .. } | Arrival::Event { .. } | Arrival::WorkDone { .. } | Arrival::Close(_) => {}
+            Arrival::Drop { .. } | Arrival::Resume { .. } | Arrival::View { .. } => {}
         }
     }
 

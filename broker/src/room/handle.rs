@@ -25,6 +25,8 @@ pub struct RoomHandle {
     no: RoomNo,
     id: RoomId,
     kind: Arc<Kind>,
+    /// The code with which clients may join, if the kind asks for one.
+    invite: Option<String>,
     shard: ShardNo,
     queue: RoomQueue,
     listing: Mutex<Listing>,
@@ -72,11 +74,19 @@ pub struct RoomInfo {
 }
 
 impl RoomHandle {
-    pub(crate) fn new(no: RoomNo, id: RoomId, kind: Arc<Kind>, shard: ShardNo, listing: Listing) -> Self {
+    pub(crate) fn new(
+        no: RoomNo,
+        id: RoomId,
+        kind: Arc<Kind>,
+        invite: Option<String>,
+        shard: ShardNo,
+        listing: Listing,
+    ) -> Self {
         let queue = RoomQueue::new(&kind.policy);
         Self {
             no,
             id,
+            invite,
             shard,
             queue,
             listing: Mutex::new(listing),
@@ -101,6 +111,11 @@ impl RoomHandle {
     /// Its kind.
     pub fn kind(&self) -> &Arc<Kind> {
         &self.kind
+    }
+
+    /// The code with which clients may join, if the kind asks for one.
+    pub fn invite(&self) -> Option<&str> {
+        self.invite.as_deref()
     }
 
     /// The thread that it lives on.

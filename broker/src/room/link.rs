@@ -1,14 +1,13 @@
 //! The two ends of a membership: what the session holds, and what the room holds.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
+use std::sync::{Arc, OnceLock};
 
-use bytes::Bytes;
 use parlor_protocol::frame::Role;
 use parlor_protocol::{BrokerFrame, Codec, ErrorCode, PlayerId};
 
 use super::registry::Seat;
-use crate::outbox::{Outbox, Pushed};
+use crate::outbox::{Frame, Outbox, Pushed};
 use crate::room::state::Link;
 use crate::wire::SharedFrame;
 
@@ -18,6 +17,8 @@ pub struct MemberSlot {
     status: AtomicU8,
     player: AtomicU32,
     waiting: AtomicU32,
+    /// The code of the `closed` frame that ended it.
+    why: OnceLock<String>,
 }
 
 /// How far a membership is.
@@ -39,6 +40,11 @@ impl MemberSlot {
             1 => Membership::In,
             _ => Membership::Over,
         }
+    }
+
+    /// The code of the `closed` frame that ended it, if one did.
+    pub fn why(&self) -> Option<&str> {
+        self.why.get().map(String::as_str)
     }
 
     /// The member's number, once it is in.
@@ -73,7 +79,7 @@ impl MemberSlot {
 pub(crate) struct MemberLink {
     slot: Arc<MemberSlot>,
     outbox: Arc<Outbox>,
-    pending: Vec<Bytes>,
+    pending: Vec<Frame>,
     /// Bytes of a view among them, which the outbox takes beyond its bound.
     view_bytes: usize,
     role: Role,
@@ -91,8 +97,8 @@ impl MemberLink {
             return 0;
         }
         let count = self.pending.len() as u64;
-        // Overflow and closing both end the session, which then leaves the room by itself.
-        match self.outbox.push_with(&mut self.pending, std::mem::take(&mut self.view_bytes)) {
+        // Overflow ends the session, which then leaves the room by itself; a closing one is about to.
+        match self.outbox.push_all(&mut self.pending, std::mem::take(&mut self.view_bytes)) {
             Pushed::Queued => count,
             Pushed::Overflow | Pushed::Closing => 0,
         }
@@ -137,11 +143,16 @@ impl Link for MemberLink {
         if !self.can_read(frame) {
             self.seat.iter().for_each(|seat| seat.count(ErrorCode::NotRepresentable));
         }
-        let bytes = frame.bytes(self.codec());
-        if matches!(frame.frame(), BrokerFrame::Joined { .. }) {
-            self.view_bytes += bytes.len();
+        let outgoing = frame.outgoing(self.codec());
+        match frame.frame() {
+            BrokerFrame::Joined { .. } | BrokerFrame::View { .. } => self.view_bytes += outgoing.bytes.len(),
+            BrokerFrame::Closed { code, .. } => {
+                // There is one end only.
+                let _ = self.slot.why.set(code.clone());
+            }
+            _ => {}
         }
-        self.pending.push(bytes);
+        self.pending.push(outgoing);
     }
 }
 

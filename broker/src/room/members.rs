@@ -14,6 +14,8 @@ pub(crate) struct Member<L> {
     /// Number of the last message of this member that was handled, and the last that it was told of.
     pub(crate) handled: u64,
     pub(crate) told: u64,
+    /// While it has no connection: until when its seat is kept.
+    pub(crate) away_until_us: Option<u64>,
     /// Topics that the handler chose for it, and those that it chose itself.
     given: Vec<Topic>,
     chosen: Vec<Topic>,
@@ -38,7 +40,15 @@ impl<L> Members<L> {
     pub(crate) fn add(&mut self, player: Player, link: L) {
         debug_assert!(self.list.last().is_none_or(|last| last.player.id < player.id), "numbers rise");
         self.players += usize::from(player.role == Role::Player);
-        self.list.push(Member { player, link, handled: 0, told: 0, given: Vec::new(), chosen: Vec::new() });
+        self.list.push(Member {
+            player,
+            link,
+            handled: 0,
+            told: 0,
+            away_until_us: None,
+            given: Vec::new(),
+            chosen: Vec::new(),
+        });
     }
 
     pub(crate) fn remove(&mut self, player: PlayerId) -> Option<Member<L>> {
@@ -78,13 +88,28 @@ impl<L> Members<L> {
         self.list.drain(..)
     }
 
-    /// Replaces the topics that the handler chose for a player.
-    pub(crate) fn set_given(&mut self, player: PlayerId, mut topics: Vec<Topic>) {
+    /// Members of this account, in the order in which they came.
+    pub(crate) fn of_account(&self, account: &str) -> Vec<PlayerId> {
+        self.list.iter().filter(|member| member.player.account == account).map(|member| member.player.id).collect()
+    }
+
+    /// Replaces the topics that the handler chose for a player. Returns those that it did not follow before.
+    pub(crate) fn set_given(&mut self, player: PlayerId, mut topics: Vec<Topic>) -> Vec<Topic> {
         topics.sort_unstable();
         topics.dedup();
-        let Some(member) = self.get_mut(player) else { return };
+        let Some(member) = self.get_mut(player) else { return Vec::new() };
         let before = std::mem::replace(&mut member.given, topics);
+        let follows = |topic: &&Topic| !before.contains(topic) && !member.chosen.contains(topic);
+        let new = member.given.iter().filter(follows).cloned().collect();
         self.reindex(player, &before);
+        new
+    }
+
+    /// All that a player follows.
+    pub(crate) fn topics(&self, player: PlayerId) -> Vec<Topic> {
+        let Some(member) = self.position(player).and_then(|at| self.list.get(at)) else { return Vec::new() };
+        let own = member.chosen.iter().filter(|topic| !member.given.contains(topic));
+        member.given.iter().chain(own).cloned().collect()
     }
 
     /// Adds or removes a topic that the player chose.

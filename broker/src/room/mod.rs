@@ -2,7 +2,9 @@
 
 mod actor;
 mod handle;
+mod invite;
 mod kind;
+mod latest;
 mod link;
 mod members;
 mod queue;

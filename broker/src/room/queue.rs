@@ -6,7 +6,7 @@ use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
 use parking_lot::Mutex;
-use parlor_protocol::room::{CloseWhy, Leave, WorkId};
+use parlor_protocol::room::{CloseWhy, Leave, UsedTicket, WorkId};
 use parlor_protocol::{Failure, Policy};
 
 use super::link::{MemberLink, MemberSlot};
@@ -22,6 +22,21 @@ pub enum Arrival {
         slot: Arc<MemberSlot>,
         /// Why.
         why: Leave,
+    },
+    /// A member has lost its connection.
+    Drop {
+        /// Who.
+        slot: Arc<MemberSlot>,
+    },
+    /// A member has a connection again.
+    Resume {
+        /// Who.
+        slot: Arc<MemberSlot>,
+    },
+    /// A member has missed something and needs a fresh view.
+    View {
+        /// Who.
+        slot: Arc<MemberSlot>,
     },
     /// A member says something.
     Message {
@@ -78,6 +93,8 @@ pub struct JoinArrival {
     pub name: String,
     /// What it says to the handler.
     pub options: Bytes,
+    /// The ticket that shall let it in.
+    pub ticket: Option<UsedTicket>,
     pub(crate) link: MemberLink,
 }
 
@@ -179,6 +196,8 @@ fn weight(arrival: &Arrival) -> Option<usize> {
         Arrival::Message { payload, .. } | Arrival::Event { payload, .. } => Some(payload.len()),
         Arrival::Follow { topic, .. } => Some(topic.len()),
         Arrival::Leave { .. } | Arrival::WorkDone { .. } | Arrival::Close(_) => None,
+        // Each has its opposite, or is answered, before the next one comes.
+        Arrival::Drop { .. } | Arrival::Resume { .. } | Arrival::View { .. } => None,
     }
 }
 

@@ -17,6 +17,7 @@ use tokio::sync::Notify;
 
 use super::actor::{self, Listed, Opening};
 use super::handle::{Listing, RoomHandle, RoomInfo};
+use super::invite;
 use super::kind::Kind;
 use super::queue::{Arrival, PushError};
 use crate::config::Limits;
@@ -40,6 +41,8 @@ pub struct CreateRoom {
 /// All rooms of a broker. Lookups never hold a lock while calling out.
 pub struct Registry {
     rooms: DashMap<RoomId, Arc<RoomHandle>>,
+    /// Rooms that are joined by a code.
+    invites: DashMap<String, RoomId>,
     kinds: HashMap<Arc<str>, KindRooms>,
     engine: Arc<dyn Engine>,
     shards: Arc<Shards>,
@@ -119,7 +122,7 @@ impl Registry {
         let kinds = kinds.into_iter().map(kind).collect();
         let next_no = AtomicU32::new(0);
         let (rooms, draining, gone) = (DashMap::new(), AtomicBool::new(false), Notify::new());
-        Self { rooms, kinds, engine, shards, metrics, limits, next_no, draining, gone }
+        Self { rooms, invites: DashMap::new(), kinds, engine, shards, metrics, limits, next_no, draining, gone }
     }
 
     /// A seat in an open room of the kind that agrees with the options, or in a new one. Two callers at once get seats in one room.
@@ -181,6 +184,20 @@ impl Registry {
     /// The room of this id.
     pub fn get(&self, id: &RoomId) -> Option<Arc<RoomHandle>> {
         self.rooms.get(id).map(|room| room.clone())
+    }
+
+    /// The room that has this invite code. Case, spaces and dashes do not matter.
+    pub fn invited(&self, code: &str) -> Option<Arc<RoomHandle>> {
+        let id = self.invites.get(&invite::plain(code)).map(|id| id.clone())?;
+        self.get(&id)
+    }
+
+    /// The kind of this name.
+    ///
+    /// # Errors
+    /// `unknown_kind`.
+    pub fn kind(&self, name: &str) -> Result<&Arc<Kind>, Failure> {
+        Ok(&self.kind_rooms(name)?.kind)
     }
 
     /// Raises an event in a room from the server side.
@@ -289,6 +306,7 @@ impl Registry {
     pub(crate) fn remove(&self, room: &Arc<RoomHandle>) {
         // By now another room may have taken the id.
         self.rooms.remove_if(room.id(), |_, found| found.no() == room.no());
+        room.invite().map(|code| self.invites.remove(&invite::plain(code)));
         room.listing().lock().door = Door::Locked;
         self.relist(room);
         self.metrics.rooms.dec();
@@ -309,8 +327,13 @@ impl Registry {
         let claim = self.engine.claim(&id).map_err(taken)?;
         let listing = Listing { properties: wish.properties, door: Door::Open, private: wish.private };
         let no = RoomNo(self.next_no.fetch_add(1, Ordering::Relaxed));
-        let room = Arc::new(RoomHandle::new(no, id, kind.clone(), self.shards.next(Lodger::Room), listing));
+        let code = invite::code_for(&kind.policy);
+        let shard = self.shards.next(Lodger::Room);
+        let room = Arc::new(RoomHandle::new(no, id, kind.clone(), code, shard, listing));
         self.rooms.insert(room.id().clone(), room.clone());
+        if let Some(code) = room.invite() {
+            self.invites.insert(invite::plain(code), room.id().clone());
+        }
         if self.draining.load(Ordering::SeqCst) {
             // It may have come in behind the look at all rooms.
             room.close(CloseWhy::ShuttingDown);

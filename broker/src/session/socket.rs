@@ -8,6 +8,7 @@ use bytes::{Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf};
 use tokio::net::TcpStream;
 
+use super::meter::Meter;
 use super::tls::Tls;
 
 /// A stream that belongs to the runtime of the current thread.
@@ -135,6 +136,7 @@ impl AsyncWrite for Socket {
 pub(crate) struct Gate {
     place: Place,
     control: BytesMut,
+    pub(super) meter: Meter,
 }
 
 #[derive(Debug)]
@@ -146,8 +148,11 @@ enum Place {
 }
 
 impl Gate {
-    pub(crate) fn new(parked: Parked) -> Self {
-        Self { place: Place::Away(parked), control: BytesMut::new() }
+    /// `early` is what has been read of the stream already.
+    pub(crate) fn new(parked: Parked, early: &[u8]) -> Self {
+        let mut meter = Meter::default();
+        meter.see(early);
+        Self { place: Place::Away(parked), control: BytesMut::new(), meter }
     }
 
     /// Registers the socket with the runtime of this thread.
@@ -194,7 +199,11 @@ impl Gate {
 
 impl AsyncRead for Gate {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        Pin::new(self.get_mut().socket()?).poll_read(cx, buf)
+        let gate = self.get_mut();
+        let before = buf.filled().len();
+        let read = Pin::new(gate.socket()?).poll_read(cx, buf);
+        gate.meter.see(&buf.filled()[before..]);
+        read
     }
 }
 

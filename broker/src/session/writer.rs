@@ -93,6 +93,12 @@ impl Writer {
         Ok(flushed)
     }
 
+    /// The last bytes for a client whose session goes on elsewhere: the rest of the frame that has begun, and a close frame.
+    pub(crate) fn farewell(&mut self, control: Option<Bytes>, code: CloseCode) -> Vec<u8> {
+        let begun = self.frames.pop_front().filter(|_| self.begun);
+        [begun, control, Some(close_frame(code))].into_iter().flatten().flatten().collect()
+    }
+
     fn poll_write(&mut self, cx: &mut Context<'_>, gate: &mut Gate) -> io::Result<Poll<usize>> {
         let socket: &mut Socket = gate.socket()?;
         let buffers = socket.buffers();

@@ -7,7 +7,7 @@ use parlor_protocol::codec::NIL;
 use parlor_protocol::frame::Joined;
 use parlor_protocol::policy::OnPanic;
 use parlor_protocol::room::{
-    Audience, Cause, CloseWhy, Fault, Input, Leave, Origin, Outcome, Output, Player, TimerId, WorkId,
+    Audience, Cause, CloseWhy, Fault, Input, Leave, Origin, Outcome, Output, Player, TimerId, Topic, UsedTicket, WorkId,
 };
 use parlor_protocol::{BrokerFrame, ErrorCode, Failure, Place, PlayerId};
 
@@ -60,12 +60,21 @@ impl<L: Link> RoomState<L> {
     /// What an input that worked does by itself. Returns who joined by it.
     fn take_effect(&mut self, input: &Input, view: Option<Bytes>) -> Option<PlayerId> {
         match &input.cause {
-            Cause::Join { player, .. } => {
+            Cause::Join { player, ticket, .. } => {
+                self.use_up(input.now_ms / 1000, ticket.as_ref());
                 self.let_in(input, player, view.unwrap_or(NIL));
                 Some(player.id)
             }
+            Cause::View { player } => {
+                self.show(input, *player, view.unwrap_or(NIL));
+                None
+            }
             Cause::Follow { player, topic, follows } => {
+                let new = *follows && !self.members.topics(*player).contains(topic);
                 self.members.choose(*player, topic.clone(), *follows);
+                if new {
+                    self.show_latest(*player, vec![topic.clone()]);
+                }
                 None
             }
             _ => None,
@@ -75,18 +84,7 @@ impl<L: Link> RoomState<L> {
     /// The joined frame goes out before anything else that the joiner gets.
     fn let_in(&mut self, input: &Input, player: &Player, view: Bytes) {
         let Some((id, mut link)) = self.joining.take() else { return };
-        let joined = Joined {
-            room: self.no,
-            id: self.id.clone(),
-            kind: self.kind.name.to_string(),
-            player: player.id,
-            role: player.role,
-            seq: input.seq,
-            index: 0,
-            routes: self.kind.routes().len() as u32,
-            types: self.types.names(),
-            properties: self.shown.properties.clone(),
-        };
+        let joined = self.introduce(input, player);
         let frame = SharedFrame::new(BrokerFrame::Joined { id, joined, view });
         if !link.can_read(&frame) {
             // The client would take the error for a join that failed, and everything of the room after it for nonsense. The handler
@@ -98,6 +96,52 @@ impl<L: Link> RoomState<L> {
         link.seated(player.id);
         link.deliver(&frame);
         self.members.add(player.clone(), link);
+    }
+
+    /// A fresh view for a member that has missed something.
+    fn show(&mut self, input: &Input, player: PlayerId, view: Bytes) {
+        let Some(member) = self.members.get_mut(player) else { return };
+        let (who, handled) = (member.player.clone(), member.handled);
+        member.told = handled;
+        let joined = self.introduce(input, &who);
+        let frame = SharedFrame::new(BrokerFrame::View { joined, handled, view });
+        let Some(member) = self.members.get_mut(player) else { return };
+        if member.link.can_read(&frame) {
+            member.link.deliver(&frame);
+            self.show_latest(player, self.members.topics(player));
+        } else {
+            self.abandon(input, player);
+        }
+    }
+
+    /// A member that cannot be shown what it has missed is one no more: it could not make sense of what comes.
+    fn abandon(&mut self, input: &Input, player: PlayerId) {
+        let place = Place { seq: input.seq, index: 0 };
+        self.send_away(player, place, "room_failed", NIL, Leave::Disconnected);
+    }
+
+    /// What a member needs to know about the room.
+    fn introduce(&self, input: &Input, player: &Player) -> Joined {
+        Joined {
+            room: self.no,
+            id: self.id.clone(),
+            kind: self.kind.name.to_string(),
+            player: player.id,
+            role: player.role,
+            seq: input.seq,
+            index: 0,
+            routes: self.kind.routes().len() as u32,
+            types: self.types.names(),
+            properties: self.shown.properties.clone(),
+            invite: self.invite.clone(),
+        }
+    }
+
+    /// Remembers a ticket until it would have expired, and forgets those that have.
+    fn use_up(&mut self, now_s: u64, ticket: Option<&UsedTicket>) {
+        let Some(ticket) = ticket else { return };
+        self.tickets.insert((ticket.expires_s, ticket.id.clone()));
+        self.tickets = self.tickets.split_off(&(now_s, String::new()));
     }
 
     fn fault(&mut self, input: &Input, fault: Fault) {
@@ -118,6 +162,10 @@ impl<L: Link> RoomState<L> {
                     self.turn_away(id, link, failure);
                 }
             }
+            Cause::View { player } => {
+                self.abandon(input, *player);
+                self.tally.untold.push(failure);
+            }
             // Without a beginning there is no room; those who wait are told the reason.
             Cause::Open { .. } => self.end(place, "room_failed", &NIL, failure),
             _ => self.tally.untold.push(failure),
@@ -132,7 +180,14 @@ impl<L: Link> RoomState<L> {
             Output::Publish { to, name, payload } => self.publish(place, &to, &name, payload, joiner),
             Output::Reply { to, payload } => self.reply(place, to, payload),
             Output::Refuse { to, error } => self.refuse(place, to, error),
-            Output::SetTopics { player, topics } => self.members.set_given(player, topics),
+            Output::SetTopics { player, topics } => {
+                let new = self.members.set_given(player, topics);
+                self.show_latest(player, new);
+            }
+            Output::Latest { topic, key, name, payload } => {
+                self.publish_latest(place, topic, key, &name, payload, joiner)
+            }
+            Output::Forget { topic, key } => self.latest.forget(topic, key),
             Output::After { delay_ms, event, payload } => {
                 // Later than now, so that an event that sets itself anew cannot hold the time still.
                 let at_us = self.now_us.saturating_add(delay_ms.max(1).saturating_mul(1000));
@@ -186,6 +241,26 @@ impl<L: Link> RoomState<L> {
         }
     }
 
+    /// The newest value of a key: kept for those who come later, and for those who follow the topic now.
+    fn publish_latest(
+        &mut self,
+        place: Place,
+        topic: Topic,
+        key: String,
+        name: &str,
+        payload: Bytes,
+        joiner: Option<PlayerId>,
+    ) {
+        let (room, type_) = (self.no, self.type_number(name));
+        let value = BrokerFrame::Latest { room, place, type_, key: key.clone(), payload };
+        let frame = self.latest.set(topic.clone(), key, |slot| SharedFrame::latest(value, slot));
+        self.members.each_follower(&topic, |member| {
+            if Some(member.player.id) != joiner && member.away_until_us.is_none() {
+                member.link.deliver(frame);
+            }
+        });
+    }
+
     /// The number of a message type; all members learn a new one before it is first used.
     fn type_number(&mut self, name: &str) -> u32 {
         if let Some(number) = self.types.number(name) {
@@ -215,11 +290,7 @@ impl<L: Link> RoomState<L> {
     }
 
     fn kick(&mut self, place: Place, player: PlayerId, reason: Bytes) {
-        if let Some(mut member) = self.members.remove(player) {
-            member.link.deliver(&self.closed(place, "kicked", reason));
-            self.departed.push(member.link);
-            self.leaving.push_back((player, Leave::Kicked));
-        }
+        self.send_away(player, place, "kicked", reason, Leave::Kicked);
     }
 
     /// What follows from any input, whether it worked or not.
@@ -262,6 +333,7 @@ impl<L: Link> RoomState<L> {
         if let Some((id, link)) = self.joining.take() {
             self.turn_away(id, link, latecomers.clone());
         }
+        self.away.clear();
         self.phase = Phase::Ended(latecomers);
         self.shown_changed = true;
     }

@@ -14,12 +14,13 @@ use std::sync::Arc;
 use bytes::Bytes;
 use parlor_protocol::codec::NIL;
 use parlor_protocol::frame::Role;
-use parlor_protocol::policy::Handled;
-use parlor_protocol::room::{Cause, CloseWhy, Door, Input, Leave, Origin, Player, Topic, WorkId};
+use parlor_protocol::policy::{Handled, SameAccount};
+use parlor_protocol::room::{Cause, CloseWhy, Door, Input, Leave, Origin, Player, Topic, UsedTicket, WorkId};
 use parlor_protocol::{BrokerFrame, ErrorCode, Failure, Place, PlayerId, RoomId, RoomNo, Seq};
 
 use super::kind::Kind;
-use super::members::Members;
+use super::latest::Latest;
+use super::members::{Member, Members};
 use super::timers::{Ticker, Timers};
 use super::types::TypeTable;
 use crate::wire::SharedFrame;
@@ -51,6 +52,8 @@ pub struct Newcomer<L> {
     pub role: Role,
     /// What it says to the handler.
     pub options: Bytes,
+    /// The ticket that shall let it in.
+    pub ticket: Option<UsedTicket>,
     /// How it is reached.
     pub link: L,
 }
@@ -70,11 +73,18 @@ pub struct RoomState<L> {
     no: RoomNo,
     id: RoomId,
     kind: Arc<Kind>,
+    /// The code with which others may join, if that is how this room is joined.
+    invite: Option<String>,
     opened_ms: u64,
     now_us: u64,
     seq: Seq,
     next_player: u32,
     members: Members<L>,
+    /// Members without a connection, by the time until which their seats are kept.
+    away: BTreeSet<(u64, PlayerId)>,
+    latest: Latest,
+    /// Tickets that have been used, by the second in which they would have expired.
+    tickets: BTreeSet<(u64, String)>,
     joining: Option<(u64, L)>,
     departed: Vec<L>,
     /// Members no more, of whose leave the handler has still to hear.
@@ -128,11 +138,15 @@ impl<L: Link> RoomState<L> {
         Self {
             no,
             id,
+            invite: None,
             opened_ms,
             now_us: 0,
             seq: Seq(0),
             next_player: 1,
             members: Members::default(),
+            away: BTreeSet::new(),
+            latest: Latest::new(kind.policy.max_latest),
+            tickets: BTreeSet::new(),
             joining: None,
             departed: Vec::new(),
             leaving: VecDeque::new(),
@@ -149,6 +163,13 @@ impl<L: Link> RoomState<L> {
         }
     }
 
+    /// The same room, with a code by which it is joined.
+    #[must_use]
+    pub fn with_invite(mut self, invite: Option<String>) -> Self {
+        self.invite = invite;
+        self
+    }
+
     /// Brings the time, in microseconds since the room opened. It never goes back.
     pub fn advance(&mut self, now_us: u64) {
         self.now_us = self.now_us.max(now_us);
@@ -162,24 +183,76 @@ impl<L: Link> RoomState<L> {
         self.number(Cause::Open { room, seed, options })
     }
 
+    /// Ends the memberships of an account that is about to join again, if that is the policy. To be called before [`join`](Self::join);
+    /// their leaves come next.
+    pub fn make_way(&mut self, account: &str) {
+        if self.kind.policy.same_account != SameAccount::Replace || self.refuses().is_some() {
+            return;
+        }
+        for player in self.members.of_account(account) {
+            let place = Place { seq: self.seq, index: u32::MAX };
+            self.send_away(player, place, "replaced", NIL, Leave::Replaced);
+        }
+    }
+
     /// Somebody wants in. `None` when the broker itself refuses, and has said so.
     pub fn join(&mut self, who: Newcomer<L>) -> Option<Input> {
-        let Newcomer { id, account, name, role, options, link } = who;
-        // Numbers are never used twice; a room that has used all of them takes nobody in any more.
-        let used_up = || (self.next_player == u32::MAX).then(|| ErrorCode::RoomClosed.into());
-        if let Some(failure) = self.refuses().or_else(used_up) {
-            self.turn_away(id, link, failure);
+        if let Some(failure) = self.turns_away(&who) {
+            self.turn_away(who.id, who.link, failure);
             return None;
         }
+        let Newcomer { id, account, name, role, options, ticket, link } = who;
         let player = Player { id: PlayerId(self.next_player), account, name, role };
         self.next_player += 1;
         self.joining = Some((id, link));
-        Some(self.number(Cause::Join { player, options }))
+        Some(self.number(Cause::Join { player, options, ticket }))
+    }
+
+    fn turns_away(&self, who: &Newcomer<L>) -> Option<Failure> {
+        if let Some(failure) = self.refuses() {
+            return Some(failure);
+        }
+        let used = |ticket: &UsedTicket| self.tickets.contains(&(ticket.expires_s, ticket.id.clone()));
+        let again = || !self.members.of_account(&who.account).is_empty();
+        if who.ticket.as_ref().is_some_and(used) {
+            return Some(ErrorCode::TicketUsed.into());
+        }
+        if self.kind.policy.same_account == SameAccount::Refuse && again() {
+            return Some(ErrorCode::AlreadyJoined.into());
+        }
+        // Numbers are never used twice; a room that has used all of them takes nobody in any more.
+        (self.next_player == u32::MAX).then(|| ErrorCode::RoomClosed.into())
+    }
+
+    /// A member has lost its connection. Its seat is kept for the policy's time, if that gives any.
+    pub fn drop_out(&mut self, player: PlayerId) -> Option<Input> {
+        let resume_us = self.kind.policy.resume_ms.saturating_mul(1000);
+        if resume_us == 0 {
+            return self.leave(player, &Leave::Disconnected);
+        }
+        let until_us = self.now_us.saturating_add(resume_us);
+        let member = self.members.get_mut(player).filter(|member| member.away_until_us.is_none())?;
+        member.away_until_us = Some(until_us);
+        self.away.insert((until_us, player));
+        Some(self.number(Cause::Drop { player }))
+    }
+
+    /// A member has a connection again. It gets the present values of what it follows, even if the room had not noticed that it was gone.
+    pub fn resume(&mut self, player: PlayerId) -> Option<Input> {
+        let until_us = self.members.get_mut(player)?.away_until_us.take();
+        self.show_latest(player, self.members.topics(player));
+        self.away.remove(&(until_us?, player));
+        Some(self.number(Cause::Resume { player }))
+    }
+
+    /// A member needs a fresh view.
+    pub fn view(&mut self, player: PlayerId) -> Option<Input> {
+        (self.members.contains(player) && !self.ended()).then(|| self.number(Cause::View { player }))
     }
 
     /// A member is gone, or wants to go.
     pub fn leave(&mut self, player: PlayerId, why: &Leave) -> Option<Input> {
-        let mut member = self.members.remove(player)?;
+        let mut member = self.remove(player)?;
         let input = self.number(Cause::Leave { player, why: why.clone() });
         if *why == Leave::Left {
             let place = Place { seq: input.seq, index: 0 };
@@ -263,6 +336,11 @@ impl<L: Link> RoomState<L> {
             self.end_by_request(why);
             return None;
         }
+        if let Some(&(until_us, player)) = self.away.first()
+            && until_us <= self.now_us
+        {
+            return self.expire(player);
+        }
         if let Some((id, event, payload)) = self.timers.take_due(self.now_us) {
             return Some(self.number(Cause::Timer { id, event, payload }));
         }
@@ -291,7 +369,8 @@ impl<L: Link> RoomState<L> {
             Phase::Ended(_) => return None,
         };
         let leaving = (!self.leaving.is_empty()).then_some(0);
-        [leaving, closing, self.timers.next_us(), self.ticker.next_us()].into_iter().flatten().min()
+        let away = self.away.first().map(|(until_us, _)| *until_us);
+        [leaving, closing, away, self.timers.next_us(), self.ticker.next_us()].into_iter().flatten().min()
     }
 
     /// Ends a batch: tells clients what of theirs has been handled, and gives back the links of those who are gone.
@@ -350,6 +429,43 @@ impl<L: Link> RoomState<L> {
     /// Members, spectators included.
     pub fn member_count(&self) -> usize {
         self.members.len()
+    }
+
+    /// Nobody waits for this member any longer.
+    fn expire(&mut self, player: PlayerId) -> Option<Input> {
+        let mut member = self.remove(player)?;
+        let input = self.number(Cause::Leave { player, why: Leave::Disconnected });
+        let place = Place { seq: input.seq, index: 0 };
+        member.link.deliver(&self.closed(place, "expired", NIL));
+        self.departed.push(member.link);
+        Some(input)
+    }
+
+    /// Ends a membership from this side; its leave comes before any other input.
+    fn send_away(&mut self, player: PlayerId, place: Place, code: &str, result: Bytes, why: Leave) {
+        if let Some(mut member) = self.remove(player) {
+            member.link.deliver(&self.closed(place, code, result));
+            self.departed.push(member.link);
+            self.leaving.push_back((player, why));
+        }
+    }
+
+    fn remove(&mut self, player: PlayerId) -> Option<Member<L>> {
+        let member = self.members.remove(player)?;
+        if let Some(until_us) = member.away_until_us {
+            self.away.remove(&(until_us, player));
+        }
+        Some(member)
+    }
+
+    /// The present values of these topics, for one member.
+    fn show_latest(&mut self, player: PlayerId, topics: Vec<Topic>) {
+        let Some(member) = self.members.get_mut(player).filter(|_| !self.latest.is_empty()) else { return };
+        for topic in &topics {
+            for frame in self.latest.of(topic) {
+                member.link.deliver(frame);
+            }
+        }
     }
 
     fn number(&mut self, cause: Cause) -> Input {

@@ -108,7 +108,7 @@ fn refused(code: &str) -> Outcome {
 }
 
 fn newcomer(id: u64, role: Role, link: &Probe) -> Newcomer<Probe> {
-    Newcomer { id, account: "a".into(), name: "n".into(), role, options: NIL, link: link.clone() }
+    Newcomer { id, account: "a".into(), name: "n".into(), role, options: NIL, ticket: None, link: link.clone() }
 }
 
 /// Lets a player in; returns its link, from which the `joined` frame has been taken.

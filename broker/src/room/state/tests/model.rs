@@ -191,6 +191,7 @@ impl Model {
             routes: 1,
             types: self.types.clone(),
             properties: self.properties.clone(),
+            invite: None,
         };
         assert!(self.expected[link].is_empty(), "joined comes before anything else");
         self.expected[link].push(BrokerFrame::Joined { id, joined, view });
@@ -257,6 +258,7 @@ impl Model {
             }
             Output::Lock(door) => self.door = *door,
             Output::Run { .. } => assert!(self.works.insert(WorkId(place))),
+            Output::Latest { .. } | Output::Forget { .. } => unreachable!("tested by themselves"),
             Output::Close { .. } => unreachable!(),
         }
     }

@@ -1,0 +1,481 @@
+//! The frames that one session is owed, and those that it may have to be sent again: positions and bounds, without locks and wakers.
+//!
+//! A session that can be taken up again keeps counted frames until its client acknowledges them. When the bound is hit, publishes go
+//! first: those that were sent already cost exactness of a later resume only; those that were not are replaced by a view. What
+//! must not be lost (replies, errors, ends) is never dropped: a session in which even that does not fit is over.
+
+use std::collections::{HashMap, VecDeque};
+
+use bytes::Bytes;
+use parlor_protocol::RoomNo;
+
+/// A frame on its way out, and what may become of it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Frame {
+    pub(crate) bytes: Bytes,
+    pub(crate) kind: Kind,
+    pub(crate) room: Option<RoomNo>,
+}
+
+/// How a frame is treated when not all can be kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Is delivered, or the session ends.
+    Kept,
+    /// May be replaced by a view of its room.
+    Publish,
+    /// A view: what the room owes is paid.
+    View,
+    /// The end of a membership. Kept, and nothing is owed after it.
+    End,
+    /// The newest value of a slot: replaces the one before, is not counted, and is not sent again.
+    Latest(u32),
+    /// Not counted and not sent again.
+    Passing,
+    /// Where so many counted frames were that have been thrown away.
+    Gone(u32),
+}
+
+impl Frame {
+    /// A frame that belongs to no room and must arrive.
+    pub fn kept(bytes: Bytes) -> Self {
+        Self { bytes, kind: Kind::Kept, room: None }
+    }
+
+    /// A frame that is not counted.
+    pub(crate) fn passing(bytes: Bytes) -> Self {
+        Self { bytes, kind: Kind::Passing, room: None }
+    }
+
+    fn is_counted(&self) -> bool {
+        !matches!(self.kind, Kind::Latest(_) | Kind::Passing)
+    }
+
+    fn is_of(&self, rooms: &[Due]) -> bool {
+        self.room.is_some_and(|room| rooms.iter().any(|due| due.room == room))
+    }
+}
+
+/// A room that owes a view.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Due {
+    room: RoomNo,
+    /// Whether the room has been asked for it.
+    asked: bool,
+}
+
+/// The bounds of a ring.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Bound {
+    pub(crate) frames: usize,
+    pub(crate) bytes: usize,
+}
+
+/// Whether a push went in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fit {
+    Yes,
+    /// Not even what must be kept did.
+    No,
+}
+
+/// A client speaks of frames that it cannot have had.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Impossible;
+
+/// What a client that came back is told.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Resumed {
+    /// Rooms that owe a view.
+    pub(crate) due: Vec<RoomNo>,
+    /// Counted frames that follow, by room.
+    pub(crate) missed: HashMap<RoomNo, u64>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Ring {
+    bound: Bound,
+    /// Whether what was sent is kept until it is acknowledged.
+    keeps: bool,
+    /// Whether there is no connection.
+    away: bool,
+    /// Counted frames that the writer has taken and the client has not acknowledged.
+    sent: VecDeque<Frame>,
+    /// The number of the last frame before those.
+    base: u64,
+    /// The last number that the client has acknowledged.
+    acked: u64,
+    /// How many numbers they stand for.
+    sent_count: u64,
+    unsent: VecDeque<Frame>,
+    /// Frames that have left the front of `unsent`, so that `newest` can name places in it.
+    left: u64,
+    /// Frames in `unsent` that have been replaced by newer ones and are passed over.
+    void: usize,
+    newest: HashMap<(RoomNo, u32), u64>,
+    bytes: usize,
+    /// Bytes that the writer has taken and not written, in a session that keeps nothing.
+    lent: usize,
+    /// Bytes beyond the bound that were allowed since nothing was owed.
+    allowance: usize,
+    due: Vec<Due>,
+    /// Rooms of which publishes were forgotten that had been sent, and the number of the last such.
+    holes: Vec<(RoomNo, u64)>,
+    /// Publishes that were dropped since this was last taken.
+    dropped: u64,
+}
+
+impl Ring {
+    pub(crate) fn new(bound: Bound) -> Self {
+        Self {
+            bound,
+            keeps: false,
+            away: false,
+            sent: VecDeque::new(),
+            base: 0,
+            acked: 0,
+            sent_count: 0,
+            unsent: VecDeque::new(),
+            left: 0,
+            void: 0,
+            newest: HashMap::new(),
+            bytes: 0,
+            lent: 0,
+            allowance: 0,
+            due: Vec::new(),
+            holes: Vec::new(),
+            dropped: 0,
+        }
+    }
+
+    /// From now on counted frames are kept until they are acknowledged.
+    pub(crate) fn keep(&mut self) {
+        self.keeps = true;
+    }
+
+    /// Adds a batch, emptying it. `allowance` bytes may be owed on top of the bound.
+    pub(crate) fn push(&mut self, batch: &mut Vec<Frame>, allowance: usize) -> Fit {
+        self.allowance += allowance;
+        let bytes = batch.iter().map(|frame| frame.bytes.len()).sum();
+        if self.keeps && !self.fits(batch.len(), bytes) {
+            self.forget(batch.len(), bytes);
+            if !self.fits(batch.len(), bytes) {
+                self.shed(batch);
+            }
+        }
+        for frame in batch.drain(..) {
+            self.append(frame);
+        }
+        if self.fits(0, 0) { Fit::Yes } else { Fit::No }
+    }
+
+    /// Puts a frame that is not counted before all that waits.
+    pub(crate) fn push_first(&mut self, bytes: Bytes) {
+        self.bytes += bytes.len();
+        // Its place is one that a frame has left, or the first one of all.
+        self.left = self.left.wrapping_sub(1);
+        self.unsent.push_front(Frame::passing(bytes));
+    }
+
+    /// Moves frames to the writer: at most so many, and none once so many bytes are reached.
+    pub(crate) fn take(&mut self, into: &mut VecDeque<Bytes>, frames: usize, bytes: usize) -> usize {
+        let (mut taken, mut size) = (0, 0);
+        while taken < frames && size < bytes {
+            let Some(frame) = self.unsent.pop_front() else { break };
+            self.left = self.left.wrapping_add(1);
+            match frame.kind {
+                Kind::Gone(_) => {
+                    self.void -= 1;
+                    continue;
+                }
+                Kind::Latest(slot) => {
+                    frame.room.and_then(|room| self.newest.remove(&(room, slot)));
+                }
+                _ => {}
+            }
+            (taken, size) = (taken + 1, size + frame.bytes.len());
+            into.push_back(frame.bytes.clone());
+            if self.keeps && frame.is_counted() {
+                self.sent.push_back(frame);
+                self.sent_count += 1;
+            } else {
+                self.bytes -= frame.bytes.len();
+                self.lend(frame.bytes.len());
+            }
+        }
+        if self.unsent.is_empty() && self.unsent.capacity() > LASTING {
+            self.unsent = VecDeque::new();
+        }
+        taken
+    }
+
+    /// Whether something waits for the writer.
+    pub(crate) fn has_unsent(&self) -> bool {
+        self.unsent.len() > self.void
+    }
+
+    /// Counts bytes that are in the writer's hands.
+    pub(crate) fn lend(&mut self, bytes: usize) {
+        if !self.keeps {
+            self.lent += bytes;
+        }
+    }
+
+    /// Counts bytes that have left.
+    pub(crate) fn written(&mut self, bytes: usize) {
+        self.lent = self.lent.saturating_sub(bytes);
+        self.settle();
+    }
+
+    /// The client has had so many counted frames.
+    pub(crate) fn ack(&mut self, received: u64) -> Result<(), Impossible> {
+        if received > self.base + self.sent_count {
+            return Err(Impossible);
+        }
+        self.acked = self.acked.max(received);
+        let mut left = received.saturating_sub(self.base);
+        self.sent_count -= left;
+        self.base += left;
+        while left > 0 {
+            let Some(frame) = self.sent.front_mut() else { break };
+            match &mut frame.kind {
+                Kind::Gone(count) if u64::from(*count) > left => {
+                    *count -= left as u32;
+                    break;
+                }
+                Kind::Gone(count) => left -= u64::from(*count),
+                _ => left -= 1,
+            }
+            self.bytes -= frame.bytes.len();
+            self.sent.pop_front();
+        }
+        if self.sent.is_empty() && self.sent.capacity() > LASTING {
+            self.sent = VecDeque::new();
+        }
+        self.holes.retain(|(_, last)| *last > received);
+        self.settle();
+        Ok(())
+    }
+
+    /// The connection is gone: what is worth something only now is dropped.
+    pub(crate) fn leave(&mut self) {
+        self.away = true;
+        self.lent = 0;
+        self.retain_unsent(|frame| frame.is_counted());
+    }
+
+    /// The client is back, has had so many counted frames (`None` when it remembers nothing), and is still in these rooms.
+    pub(crate) fn resume(&mut self, received: Option<u64>, rooms: &[RoomNo]) -> Result<Resumed, Impossible> {
+        self.away = false;
+        match received {
+            Some(received) => self.rewind(received, rooms)?,
+            None => self.start_over(rooms),
+        }
+        self.holes.clear();
+        let due = std::mem::take(&mut self.due);
+        self.retain_unsent(|frame| {
+            !(frame.is_of(&due) && matches!(frame.kind, Kind::Publish | Kind::View | Kind::Latest(_)))
+        });
+        self.due = due;
+        let mut missed = HashMap::new();
+        for frame in self.unsent.iter().filter(|frame| frame.is_counted()) {
+            frame.room.into_iter().for_each(|room| *missed.entry(room).or_default() += 1);
+        }
+        Ok(Resumed { due: self.due.iter().map(|due| due.room).collect(), missed })
+    }
+
+    /// Rooms that owe a view and have not been asked for it; they count as asked from now on.
+    pub(crate) fn ask(&mut self) -> Vec<RoomNo> {
+        let unasked = self.due.iter_mut().filter(|due| !due.asked);
+        unasked.map(|due| (due.room, due.asked = true).0).collect()
+    }
+
+    /// Frames and bytes that are held.
+    pub(crate) fn len(&self) -> (usize, usize) {
+        (self.sent.len() + self.unsent.len() - self.void, self.bytes + self.lent)
+    }
+
+    /// Bytes of views that are not read yet, beyond the bound.
+    pub(crate) fn allowance(&self) -> usize {
+        self.allowance
+    }
+
+    /// Publishes that were dropped since this was last asked.
+    pub(crate) fn take_dropped(&mut self) -> u64 {
+        std::mem::take(&mut self.dropped)
+    }
+
+    /// Frees everything.
+    pub(crate) fn clear(&mut self) {
+        *self = Self { keeps: self.keeps, lent: self.lent, ..Self::new(self.bound) };
+    }
+
+    fn append(&mut self, frame: Frame) {
+        match (frame.kind, frame.room) {
+            (Kind::Publish, _) if frame.is_of(&self.due) => {
+                self.dropped += 1;
+                return;
+            }
+            (Kind::Latest(_), _) if self.away || frame.is_of(&self.due) => return,
+            (Kind::Latest(slot), Some(room)) => self.replace(room, slot),
+            (Kind::Passing, _) if self.away => return,
+            (Kind::View | Kind::End, Some(room)) => self.due.retain(|due| due.room != room),
+            _ => {}
+        }
+        self.bytes += frame.bytes.len();
+        self.unsent.push_back(frame);
+    }
+
+    /// An older value that has not been taken yet will not be: the newer one goes behind all that came between.
+    fn replace(&mut self, room: RoomNo, slot: u32) {
+        let next = self.left.wrapping_add(self.unsent.len() as u64);
+        let Some(older) = self.newest.insert((room, slot), next) else { return };
+        if let Some(frame) = self.unsent.get_mut(older.wrapping_sub(self.left) as usize) {
+            self.bytes -= frame.bytes.len();
+            *frame = Frame { bytes: Bytes::new(), kind: Kind::Gone(0), room: None };
+            self.void += 1;
+        }
+        if self.void > LASTING && self.void * 2 > self.unsent.len() {
+            self.retain_unsent(|_| true);
+            self.newest.insert((room, slot), self.left.wrapping_add(self.unsent.len() as u64));
+        }
+    }
+
+    fn fits(&self, frames: usize, bytes: usize) -> bool {
+        let (held, size) = self.len();
+        held + frames <= self.bound.frames && size + bytes <= self.bound.bytes + self.allowance
+    }
+
+    /// Drops publishes that have been sent, oldest first, until there is room for so much and a quarter of the bound.
+    fn forget(&mut self, frames: usize, bytes: usize) {
+        let frames = frames + self.bound.frames / 4;
+        let bytes = bytes + self.bound.bytes / 4;
+        let mut sent = VecDeque::with_capacity(self.sent.len());
+        let (mut number, mut freed) = (self.base, 0);
+        let held = self.len().0;
+        for frame in std::mem::take(&mut self.sent) {
+            number += match frame.kind {
+                Kind::Gone(count) => u64::from(count),
+                _ => 1,
+            };
+            let room = frame.room;
+            let enough = held - freed + frames <= self.bound.frames && self.bytes + bytes <= self.bound.bytes;
+            match (frame.kind, room) {
+                (Kind::Publish, Some(room)) if !enough => {
+                    (self.bytes, freed) = (self.bytes - frame.bytes.len(), freed + 1);
+                    self.dig(room, number);
+                    gone(&mut sent, 1);
+                }
+                (Kind::Gone(count), _) => gone(&mut sent, count),
+                _ => sent.push_back(frame),
+            }
+        }
+        self.sent = sent;
+        if let Some(Frame { kind: Kind::Gone(count), .. }) = self.sent.front() {
+            // Their holes are remembered; their places need not be.
+            self.base += u64::from(*count);
+            self.sent_count -= u64::from(*count);
+            self.sent.pop_front();
+        }
+    }
+
+    fn dig(&mut self, room: RoomNo, number: u64) {
+        match self.holes.iter_mut().find(|(other, _)| *other == room) {
+            Some((_, last)) => *last = number,
+            None => self.holes.push((room, number)),
+        }
+    }
+
+    /// Drops all publishes that have not been sent, those of the batch among them: their rooms owe views.
+    fn shed(&mut self, batch: &[Frame]) {
+        for at in 0..self.unsent.len() {
+            self.owe_publish(at, None);
+        }
+        for frame in batch {
+            self.owe_publish(0, Some(frame));
+        }
+        let due = std::mem::take(&mut self.due);
+        let before = self.unsent.len();
+        self.retain_unsent(|frame| !(frame.is_of(&due) && matches!(frame.kind, Kind::Publish | Kind::Latest(_))));
+        self.dropped += (before - self.unsent.len()) as u64;
+        self.due = due;
+    }
+
+    fn owe_publish(&mut self, at: usize, frame: Option<&Frame>) {
+        let frame = frame.or_else(|| self.unsent.get(at));
+        if let Some(Frame { kind: Kind::Publish, room: Some(room), .. }) = frame {
+            let room = *room;
+            self.owe(room);
+        }
+    }
+
+    fn owe(&mut self, room: RoomNo) {
+        if !self.due.iter().any(|due| due.room == room) {
+            self.due.push(Due { room, asked: false });
+        }
+    }
+
+    fn rewind(&mut self, received: u64, rooms: &[RoomNo]) -> Result<(), Impossible> {
+        let forgotten = received < self.acked;
+        self.ack(received)?;
+        for (room, last) in std::mem::take(&mut self.holes) {
+            if last > received && rooms.contains(&room) {
+                self.owe(room);
+            }
+        }
+        if forgotten {
+            // It has said before that it had more: what it asks for now was let go.
+            rooms.iter().for_each(|room| self.owe(*room));
+        }
+        for frame in std::mem::take(&mut self.sent).into_iter().rev() {
+            if !matches!(frame.kind, Kind::Gone(_)) {
+                self.left = self.left.wrapping_sub(1);
+                self.unsent.push_front(frame);
+            }
+        }
+        (self.base, self.acked, self.sent_count) = (received, received, 0);
+        Ok(())
+    }
+
+    fn start_over(&mut self, rooms: &[RoomNo]) {
+        self.unsent.extend(std::mem::take(&mut self.sent));
+        self.retain_unsent(|frame| frame.kind == Kind::End);
+        self.due.retain(|due| rooms.contains(&due.room));
+        rooms.iter().for_each(|room| self.owe(*room));
+        (self.base, self.acked, self.sent_count) = (0, 0, 0);
+    }
+
+    /// Keeps what waits and is wanted; all places are new.
+    fn retain_unsent(&mut self, wanted: impl Fn(&Frame) -> bool) {
+        let bytes = &mut self.bytes;
+        self.unsent.retain(|frame| {
+            let stays = !matches!(frame.kind, Kind::Gone(_)) && wanted(frame);
+            *bytes -= if stays { 0 } else { frame.bytes.len() };
+            stays
+        });
+        self.void = 0;
+        self.newest.clear();
+        for (at, frame) in (self.left..).zip(&self.unsent) {
+            if let (Kind::Latest(slot), Some(room)) = (frame.kind, frame.room) {
+                self.newest.insert((room, slot), at);
+            }
+        }
+        self.settle();
+    }
+
+    /// What of the views is left is at most what is left of everything.
+    fn settle(&mut self) {
+        self.allowance = self.allowance.min(self.bytes + self.lent);
+    }
+}
+
+/// Frames for which an emptied queue keeps room, so that a long burst does not pin its ring for the connection's life.
+const LASTING: usize = 64;
+
+/// Adds to the frames that are gone at the end of `sent`.
+fn gone(sent: &mut VecDeque<Frame>, more: u32) {
+    match sent.back_mut() {
+        Some(Frame { kind: Kind::Gone(count), .. }) => *count += more,
+        _ => sent.push_back(Frame { bytes: Bytes::new(), kind: Kind::Gone(more), room: None }),
+    }
+}
