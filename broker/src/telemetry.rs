@@ -72,7 +72,7 @@ struct OutcomeLabel {
 
 impl Metrics {
     /// Counts what became of a membership, or of a whole session, when its client came back.
-    pub(crate) fn resumed(&self, outcome: &'static str) {
+    pub fn resumed(&self, outcome: &'static str) {
         self.resumes.get_or_create(&OutcomeLabel { outcome }).inc();
     }
 
@@ -102,7 +102,7 @@ impl Metrics {
     }
 
     /// Counts the end of a connection: the reason of the broker's close code, or `client`.
-    pub(crate) fn close(&self, cause: &'static str) {
+    pub fn close(&self, cause: &'static str) {
         self.closes.get_or_create(&CloseLabel { cause }).inc();
     }
 

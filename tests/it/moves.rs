@@ -94,6 +94,8 @@ async fn what_was_read_before_a_move_is_not_forgotten() {
         let (from, to) = (&rooms[(turn + 1) % 2], &rooms[turn % 2]);
         raw.feed(&ClientFrame::Leave { room: from.no() }).await;
         let join = Join {
+            invite: None,
+            ticket: None,
             mode: JoinMode::Id,
             kind: None,
             room: Some(to.id().to_string()),

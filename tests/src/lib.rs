@@ -73,6 +73,9 @@ impl Echo {
 pub fn config() -> Config {
     let mut config = Config { server_key: Some("test-key".into()), ..Config::default() };
     config.listen.set_port(0);
+    config.auth.guests = true;
+    // Tests send as fast as they can.
+    (config.limits.messages_per_s, config.limits.bytes_per_s) = (1_000_000, 1 << 30);
     // All of a test's clients come from one address.
     config.limits.connections_per_address = config.limits.connections;
     config

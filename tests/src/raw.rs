@@ -67,7 +67,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Raw<S> {
     /// Joins a room of the kind, or the room of the id.
     pub async fn join(&mut self, mode: JoinMode, name: &str) -> Joined {
         let (kind, room) = if mode == JoinMode::Id { (None, Some(name.into())) } else { (Some(name.into()), None) };
-        let join = Join { mode, kind, room, role: Role::Player, private: false };
+        let join = Join { mode, kind, room, role: Role::Player, private: false, ticket: None, invite: None };
         self.say(&ClientFrame::Join { id: 1, join, options: NIL }).await;
         match self.hear().await {
             Heard::Frame(BrokerFrame::Joined { joined, .. }) => joined,

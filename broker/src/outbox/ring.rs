@@ -261,7 +261,7 @@ impl Ring {
     pub(crate) fn leave(&mut self) {
         self.away = true;
         self.lent = 0;
-        self.retain_unsent(|frame| frame.is_counted());
+        self.retain_unsent(Frame::is_counted);
     }
 
     /// The client is back, has had so many counted frames (`None` when it remembers nothing), and is still in these rooms.

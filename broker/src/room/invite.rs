@@ -27,7 +27,7 @@ pub(super) fn plain(code: &str) -> String {
         'I' | 'L' => '1',
         other => other,
     };
-    code.chars().filter(|letter| letter.is_ascii_alphanumeric()).map(alike).collect()
+    code.chars().filter(char::is_ascii_alphanumeric).map(alike).collect()
 }
 
 #[cfg(test)]

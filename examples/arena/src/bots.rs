@@ -156,6 +156,7 @@ mod tests {
     #[tokio::test]
     async fn bots_come_and_collect() {
         let mut config = Config::default();
+        config.auth.guests = true;
         config.listen.set_port(0);
         let app = parlor::App::new().room::<Arena>().on_start(|connector| start(&connector, 3));
         let broker = app.start(&config).await.unwrap();

@@ -185,7 +185,7 @@ impl<L: Link> RoomState<L> {
                 self.show_latest(player, new);
             }
             Output::Latest { topic, key, name, payload } => {
-                self.publish_latest(place, topic, key, &name, payload, joiner)
+                self.publish_latest(place, topic, key, &name, payload, joiner);
             }
             Output::Forget { topic, key } => self.latest.forget(topic, key),
             Output::After { delay_ms, event, payload } => {

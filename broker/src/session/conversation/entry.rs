@@ -145,7 +145,7 @@ impl Conversation {
             return Next::Listen;
         };
         match self.find(token, &entrance) {
-            Ok(target) => Next::HandOver(Target { place: target, entrance }),
+            Ok(target) => Next::HandOver(Box::new(Target { place: target, entrance })),
             Err(lost) => {
                 self.welcome(entrance, place, Some(lost));
                 Next::Listen

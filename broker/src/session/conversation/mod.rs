@@ -93,7 +93,7 @@ pub(super) enum Next {
     /// Somebody has been identified and wants in.
     Enter(Box<Entrance>),
     /// The connection belongs to a session that was there before.
-    HandOver(Target),
+    HandOver(Box<Target>),
 }
 
 impl Conversation {
