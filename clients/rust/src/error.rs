@@ -16,7 +16,7 @@ pub enum ClientError {
     /// The broker or the room's handler said no.
     #[error("{0}")]
     Refused(Failure),
-    /// The connection has ended.
+    /// The client has ended with its last connection, and does not come back.
     #[error("the connection has ended: {reason} ({code})")]
     Closed {
         /// The WebSocket close code; 1006 when none was received.

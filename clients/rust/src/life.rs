@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parlor_protocol::code::CloseKind;
-use parlor_protocol::frame::ResumeWish;
+use parlor_protocol::frame::{ResumeWish, Welcome};
 use parlor_protocol::{CloseCode, ErrorCode};
 use tokio::time::{Instant, sleep, timeout};
 use tokio_tungstenite::WebSocketStream;
@@ -176,16 +176,16 @@ impl<C: Connector> Life<C> {
         resuming: bool,
     ) -> Result<WebSocketStream<C::Stream>, ClientError> {
         let Opened { socket, answer, rtt } = opened;
-        let shared = &self.shared;
-        let welcome = match answer {
+        let shared = self.shared();
+        match answer {
             HelloAnswer::Resumed { welcome, received, rooms } if resuming => {
                 let terms = welcome.resume.clone();
                 shared
                     .positions(|positions| positions.resume(received, terms))
                     .map_err(|error| ClientError::Protocol(error.to_string()))?;
                 self.inbox.resumed(&rooms);
+                self.learn(welcome, rtt);
                 shared.tell(LifecycleEvent::Resumed { rooms });
-                welcome
             }
             HelloAnswer::Resumed { .. } => return Err(not_asked_for()),
             HelloAnswer::Welcome(welcome) => {
@@ -193,16 +193,21 @@ impl<C: Connector> Life<C> {
                     self.inbox.lose(welcome.lost.as_deref().unwrap_or(lost::UNKNOWN));
                 }
                 shared.positions(|positions| positions.begin(welcome.resume.clone()));
+                self.learn(welcome, rtt);
                 shared.tell(LifecycleEvent::Renewed);
-                welcome
             }
-        };
+        }
+        Ok(socket)
+    }
+
+    /// What every answer to hello tells, and what of the last connection holds no more.
+    fn learn(&self, welcome: Welcome, rtt: Duration) {
+        let shared = &self.shared;
         let mut clock = shared.clock.lock();
         clock.restart();
         clock.sample(millis(rtt), welcome.time, shared.now());
         drop(clock);
         shared.set_welcome(welcome);
-        Ok(socket)
     }
 }
 

@@ -44,10 +44,12 @@ pub struct Options {
     /// How long after a loss attempts to connect again are made before the session is given up; 60 s by default. (A broker
     /// keeps a room's seat for 30 s unless the game chose otherwise.)
     pub reconnect_for: Duration,
-    /// Frames that may wait to be written or, in a session to come back to, to be acknowledged; 512 by default. Beyond it
-    /// sending fails with [`BufferFull`](crate::ClientError::BufferFull). A broker acknowledges each 32.
+    /// Frames that may wait to be written or acknowledged; 512 by default. Beyond it sending fails with
+    /// [`BufferFull`](crate::ClientError::BufferFull). A broker acknowledges each 32. Without bound in a session that ends with
+    /// its connection: there nothing is acknowledged.
     pub send_frames: usize,
-    /// Bytes of such frames, counting 32 more for each; 1 MiB by default. A frame that waits alone always fits.
+    /// Bytes that may wait to be written or acknowledged, counting 32 more for each frame; 1 MiB by default. Beyond it sending
+    /// fails in the same way. A frame that waits alone always fits.
     pub send_bytes: usize,
     /// Events of one room that may wait to be read; 65 536 by default. When this or
     /// [`event_bytes`](Self::event_bytes) is reached the client stops reading from the socket until half of it is free.

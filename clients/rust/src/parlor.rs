@@ -100,7 +100,7 @@ impl Parlor {
     ///
     /// # Errors
     /// [`ClientError::Refused`] (`room_full`, `unknown_kind`, the game's own …), [`ClientError::Closed`],
-    /// [`ClientError::Timeout`], [`ClientError::Invalid`] and [`ClientError::BufferFull`].
+    /// [`ClientError::Lost`], [`ClientError::Timeout`], [`ClientError::Invalid`] and [`ClientError::BufferFull`].
     pub async fn join(&self, request: JoinRequest) -> Result<Room, ClientError> {
         let (join, options) = request.into_parts()?;
         let frame = |id| ClientFrame::Join { id, join, options };

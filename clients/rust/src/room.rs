@@ -143,7 +143,7 @@ impl Room {
     /// them uses [`RoomSender::leave`] and reads on up to [`RoomEvent::Closed`].
     ///
     /// # Errors
-    /// [`ClientError::Closed`] when the connection ends first, [`ClientError::Timeout`] after
+    /// [`ClientError::Closed`] when the client ends first, [`ClientError::Timeout`] after
     /// [`Options::request_timeout`](crate::Options::request_timeout).
     pub async fn leave(&mut self) -> Result<(), ClientError> {
         self.sender.leave();
@@ -164,7 +164,7 @@ impl Room {
 
 impl RoomSender {
     /// Queues a message without waiting. Returns its number: from 1, counting what this member sends and requests in this
-    /// room. A refusal comes as [`RoomEvent::Refused`] with that number.
+    /// room. A refusal comes as [`RoomEvent::Refused`] with that number. While the client is away the message waits.
     ///
     /// # Errors
     /// [`ClientError::BufferFull`], [`ClientError::Closed`], [`ClientError::Invalid`], and [`ClientError::Refused`] with
@@ -178,7 +178,7 @@ impl RoomSender {
     /// Sends a message that is answered, and waits for the answer.
     ///
     /// # Errors
-    /// [`ClientError::Refused`] by the handler or the broker, [`ClientError::OutcomeUnknown`] when the connection or the
+    /// [`ClientError::Refused`] by the handler or the broker, [`ClientError::OutcomeUnknown`] when the session or the
     /// membership ends first, [`ClientError::Timeout`], [`ClientError::Decode`] when the reply is no `T`, and the errors of
     /// [`send`](Self::send).
     pub async fn request<T: DeserializeOwned>(
@@ -198,7 +198,7 @@ impl RoomSender {
     /// Asks for a topic that the room lets clients choose.
     ///
     /// # Errors
-    /// [`ClientError::Refused`] (`topic_denied`), [`ClientError::Closed`], [`ClientError::Timeout`],
+    /// [`ClientError::Refused`] (`topic_denied`), [`ClientError::Closed`], [`ClientError::Lost`], [`ClientError::Timeout`],
     /// [`ClientError::BufferFull`] and [`ClientError::Invalid`].
     pub async fn subscribe(&self, topic: &str) -> Result<(), ClientError> {
         let (room, topic) = self.topic(topic)?;
