@@ -8,7 +8,7 @@ use parlor::Policy;
 use parlor::broker::Config;
 use parlor::broker::cli::ServeArgs;
 use parlor::broker::config::KEYS;
-use parlor::broker::telemetry::Metrics;
+use parlor::broker::telemetry::{HandshakeFault, Metrics};
 use parlor_protocol::{CloseCode, ErrorCode};
 use parlor_tests::config;
 use serde_json::Value;
@@ -98,6 +98,7 @@ fn the_flags_are_those_of_the_program() {
 #[test]
 fn the_metrics_table_has_every_metric() {
     let metrics = Metrics::default();
+    metrics.handshake_failed(HandshakeFault::Tls);
     metrics.error(ErrorCode::Internal);
     metrics.close(Some(CloseCode::Internal));
     let text = metrics.render();

@@ -53,8 +53,9 @@ provoked! {
     shutting_down ShuttingDown;
 }
 
-/// Told over REST only: the lobby's tests have them.
-const REST: &[ErrorCode] = &[ErrorCode::Unauthorized, ErrorCode::BadRequest];
+/// Told over HTTP only: the lobby's tests have them, and those of what comes before a session.
+const REST: &[ErrorCode] =
+    &[ErrorCode::Unauthorized, ErrorCode::BadRequest, ErrorCode::OriginDenied, ErrorCode::TooManyConnections];
 
 /// Nothing in the broker says these yet; a game may.
 const RESERVED: &[ErrorCode] =

@@ -2,10 +2,11 @@
 
 use std::time::{Duration, Instant};
 
+use futures_util::SinkExt;
 use parlor::broker::telemetry::HandshakeFault;
 use parlor::broker::{Broker, Config};
 use parlor_protocol::frame::JoinMode;
-use parlor_protocol::{BrokerFrame, CloseCode, Codec};
+use parlor_protocol::{BrokerFrame, CloseCode, Codec, RoomNo};
 use parlor_tests::raw::{Heard, Raw, send};
 use parlor_tests::tls::{Certificate, Client, Files};
 use parlor_tests::wait::{soon, until};
@@ -62,11 +63,23 @@ async fn hears(raw: &mut Raw<TlsStream<TcpStream>>, text: &str) {
     }
 }
 
+/// Says the same several times, and hears it as often.
+async fn say_often(raw: &mut Raw<TlsStream<TcpStream>>, room: RoomNo, text: &str, times: usize) {
+    for _ in 0..times {
+        raw.feed(&send(room, "say", &Say { text })).await;
+    }
+    raw.ws.flush().await.unwrap();
+    for _ in 0..times {
+        hears(raw, text).await;
+    }
+}
+
 /// Room for large frames.
 fn large() -> Config {
     let mut config = config();
     config.shards = 4;
     config.limits.max_frame_bytes = 1 << 20;
+    config.limits.messages_per_s = 100_000;
     config.limits.bytes_per_s = 64 << 20;
     config.limits.outbox_bytes = 16 << 20;
     config
@@ -110,22 +123,48 @@ async fn players_over_tls_meet_talk_and_change_threads() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_is_left_in_a_buffer_for_a_slow_reader() {
-    const SIZE: usize = 60_000;
-    const TEXTS: usize = 10;
-    let mut secure = Secure::new("slow-reader", large()).await;
+    /// Bytes that the broker lets rustls keep, and of a text.
+    const KEPT: usize = 16 << 10;
+    const SIZE: usize = 1 << 10;
+    const STEP: usize = 4;
+    let mut config = large();
+    config.limits.write_deadline_ms = 600_000;
+    // A ping would push out what was forgotten.
+    (config.limits.ping_after_ms, config.limits.idle_timeout_ms) = (600_000, 900_000);
+    let mut secure = Secure::new("slow-reader", config).await;
     let mut player = secure.raw().await;
     let joined = player.join(JoinMode::Create, "echo").await;
     secure.client.receive_buffer = Some(4 << 10);
-    let mut slow = secure.raw().await;
-    slow.join(JoinMode::Id, &joined.id.to_string()).await;
     let text = "x".repeat(SIZE);
-    for _ in 0..TEXTS {
-        player.say(&send(joined.room, "say", &Say { text: &text })).await;
-        hears(&mut player, &text).await;
+    let metrics = secure.broker.metrics();
+    // How much the two kernels and rustls take for somebody who does not read.
+    let mut deaf = secure.raw().await;
+    deaf.join(JoinMode::Id, &joined.id.to_string()).await;
+    let mut taken = 0;
+    loop {
+        let before = metrics.bytes_out.get();
+        say_often(&mut player, joined.room, &text, STEP).await;
+        let both = until("both are written", || metrics.bytes_out.get() >= before + (2 * STEP * SIZE) as u64);
+        if tokio::time::timeout(Duration::from_millis(300), both).await.is_err() {
+            break;
+        }
+        taken += STEP;
     }
-    // More than the kernel keeps: it goes on as it is read, and nothing else is written after it.
-    for _ in 0..TEXTS {
-        hears(&mut slow, &text).await;
+    drop(deaf);
+    until("it is gone", || metrics.members.get() == 1).await;
+    // A little less, and some of it is with rustls while nothing more is to be written: it has to go on as it is read.
+    for less in [KEPT / 4, KEPT / 2, KEPT * 3 / 4] {
+        let mut slow = secure.raw().await;
+        slow.join(JoinMode::Id, &joined.id.to_string()).await;
+        let texts = taken - less / SIZE;
+        for some in [STEP].repeat(texts / STEP).into_iter().chain([texts % STEP]) {
+            say_often(&mut player, joined.room, &text, some).await;
+        }
+        for _ in 0..texts {
+            hears(&mut slow, &text).await;
+        }
+        drop(slow);
+        until("it is gone", || metrics.members.get() == 1).await;
     }
     secure.broker.shutdown().await;
 }
