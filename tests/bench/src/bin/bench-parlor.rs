@@ -37,6 +37,10 @@ struct Args {
 async fn main() -> parlor::Result<()> {
     let mut config = parlor::broker::Config::default();
     config.listen.set_port(Args::parse().port);
+    config.auth.guests = true;
+    // All load comes from one address, as fast as it is asked for.
+    (config.limits.messages_per_s, config.limits.bytes_per_s) = (1_000_000, 1 << 30);
+    config.limits.connections_per_address = config.limits.connections;
     let broker = parlor::App::new().room::<Bench>().start(&config).await?;
     println!("listening on {}", broker.addr());
     parlor::broker::cli::interrupted().await;
