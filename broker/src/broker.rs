@@ -137,9 +137,6 @@ impl Broker {
         config.check_entry(if hook.is_some() { AuthHook::Installed } else { AuthHook::None })?;
         let auth = Authenticator::start(&config.auth, hook).await?;
         let keys = Arc::new(Keys::new(config.secret.as_deref())?);
-        if config.auth.guests {
-            warn!("guests are let in: whoever connects without a token gets an account of its own");
-        }
         kinds.extend(config.relay.iter().map(|relay| relay::kind(&relay.kind, relay.policy.clone())));
         check(&kinds)?;
         let entrance = Arc::new(Entrance::new(config).map_err(StartError::Origin)?);
@@ -164,6 +161,9 @@ impl Broker {
         let accept = tokio::spawn(listener.clone().run(socket));
         let watch = watch.map(|watch| tokio::spawn(watch.run(metrics.clone())));
         info!(%addr, "listening");
+        if config.auth.guests {
+            warn!("guests are let in: whoever connects without a token gets an account of its own");
+        }
         Ok(Self { addr, accept, watch, listener, registry, sessions, shards, metrics })
     }
 

@@ -100,7 +100,8 @@ fn the_metrics_table_has_every_metric() {
     let metrics = Metrics::default();
     metrics.handshake_failed(HandshakeFault::Tls);
     metrics.error(ErrorCode::Internal);
-    metrics.close(Some(CloseCode::Internal));
+    metrics.close(CloseCode::Internal.as_str());
+    metrics.resumed("view");
     let text = metrics.render();
     let samples = text.lines().filter(|line| !line.starts_with('#')).filter_map(|line| line.split([' ', '{']).next());
     let rows = table(OPERATIONS, "| metric | counts |");

@@ -34,7 +34,7 @@ async fn sigterm_is_told_to_the_members_and_obeyed_within_ten_seconds() {
     let mut line = String::new();
     BufReader::new(running.0.stdout.take().unwrap()).read_line(&mut line).unwrap();
     let addr = line.trim().strip_prefix("listening on ").expect("it says where");
-    let client = Parlor::connect(&format!("ws://{addr}"), Options::new()).await.unwrap();
+    let client = Parlor::connect(&format!("ws://{addr}"), Options::new().once()).await.unwrap();
     let mut lifecycle = client.lifecycle();
     let mut rooms = [client.create("echo", &()).await.unwrap(), client.create("relay", &()).await.unwrap()];
     let began = Instant::now();

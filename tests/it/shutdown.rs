@@ -10,7 +10,7 @@ use parlor_protocol::frame::Hello;
 use parlor_protocol::{BrokerFrame, ClientFrame, CloseCode};
 use parlor_tests::raw::Raw;
 use parlor_tests::wait::soon;
-use parlor_tests::{config, connect};
+use parlor_tests::{config, connect_with};
 use tokio::task::JoinSet;
 
 /// Says goodbye when it is told to close, and ends itself a little later with a result.
@@ -122,7 +122,7 @@ async fn talkers(broker: &Broker, kind: &str, count: usize) -> JoinSet<Ending> {
     let room = broker.registry().create(kind, CreateRoom::default()).unwrap();
     let mut talkers = JoinSet::new();
     for _ in 0..count {
-        let client = connect(broker).await;
+        let client = connect_with(broker, Options::new().once()).await;
         let member = client.join_by_id(room.id(), &()).await.unwrap();
         // Once it was answered, it is in the midst of it.
         member.request::<()>("say", &()).await.unwrap();
@@ -183,7 +183,7 @@ async fn a_room_that_does_not_end_is_cut_when_the_time_is_up() {
 async fn newcomers_are_refused_while_rooms_still_end() {
     let broker = start(&config()).await;
     let polite = talkers(&broker, "polite", 1).await;
-    let client = connect(&broker).await;
+    let client = connect_with(&broker, Options::new().once()).await;
     let mut knocking = Raw::connect(&broker).await;
     let url = format!("ws://{}", broker.addr());
     let ending = tokio::spawn(broker.shutdown());

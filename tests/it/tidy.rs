@@ -37,10 +37,9 @@ const LONG_FILES: usize = 3;
 const MAX_FUNCTION: usize = 100;
 
 /// What may panic outside tests in `protocol` and `broker`: file, line, reason.
-const PANICS: [(&str, &str, &str); 3] = [
+const PANICS: [(&str, &str, &str); 2] = [
     ("room/registry.rs", ".expect(\"alphanumeric and of fitting length\")", "a random id is valid by its making"),
     ("room/state/apply.rs", "unreachable!(\"taken out by apply\")", "the match above has taken these outputs"),
-    ("session/conversation.rs", "unreachable!(\"taken by handle\")", "the caller has taken this frame"),
 ];
 
 struct Source {

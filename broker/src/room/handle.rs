@@ -1,12 +1,13 @@
 //! A room as everybody outside it sees it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
 
 use bytes::Bytes;
 use parking_lot::Mutex;
 use parlor_protocol::frame::Role;
+use parlor_protocol::policy::SameAccount;
 use parlor_protocol::room::{CloseWhy, Door, WorkId};
 use parlor_protocol::{Failure, RoomId, RoomNo};
 use serde::Serialize;
@@ -32,6 +33,8 @@ pub struct RoomHandle {
     listing: Mutex<Listing>,
     players: AtomicU32,
     spectators: AtomicU32,
+    /// Whose seats are taken, and how many each has.
+    accounts: Mutex<HashMap<String, u32>>,
     opened: SetOnce<Result<(), Failure>>,
     /// A bit for each [`CloseWhy`] that waits in the queue or has been there.
     asked_to_close: AtomicU8,
@@ -92,6 +95,7 @@ impl RoomHandle {
             listing: Mutex::new(listing),
             players: AtomicU32::new(0),
             spectators: AtomicU32::new(0),
+            accounts: Mutex::default(),
             opened: SetOnce::new(),
             asked_to_close: AtomicU8::new(0),
             kind,
@@ -192,6 +196,33 @@ impl RoomHandle {
     pub(crate) fn try_seat(&self, role: Role) -> bool {
         let (taken, max) = self.seats(role);
         taken.fetch_update(Ordering::AcqRel, Ordering::Acquire, |n| (n < max).then_some(n + 1)).is_ok()
+    }
+
+    /// Takes one more seat than there are, for a member's account that joins again: the room gives the older one back before it lets the
+    /// newer in.
+    pub(crate) fn try_seat_again(&self, role: Role, account: &str) -> bool {
+        let replaces = self.kind.policy.same_account == SameAccount::Replace;
+        if !replaces || self.sealed() || !self.accounts.lock().contains_key(account) {
+            return false;
+        }
+        let (taken, _) = self.seats(role);
+        taken.fetch_update(Ordering::AcqRel, Ordering::Acquire, |n| (n < SEALED - 1).then_some(n + 1)).is_ok()
+    }
+
+    /// Remembers whose seats are taken, for those who join again.
+    pub(crate) fn seat_taken(&self, account: &str) {
+        *self.accounts.lock().entry(account.to_owned()).or_default() += 1;
+    }
+
+    /// The reverse of [`seat_taken`](Self::seat_taken).
+    pub(crate) fn seat_given_back(&self, account: &str) {
+        let mut accounts = self.accounts.lock();
+        if let Some(count) = accounts.get_mut(account) {
+            *count -= 1;
+            if *count == 0 {
+                accounts.remove(account);
+            }
+        }
     }
 
     /// Gives out no more seats, unless one is taken: somebody may be on the way in. A room that is sealed stays so, whatever it

@@ -77,6 +77,8 @@ type MatchKey = String;
 pub struct Seat {
     room: Arc<RoomHandle>,
     role: Role,
+    /// Whose it is, if that account may take it over.
+    account: Option<String>,
     registry: std::sync::Weak<Registry>,
 }
 
@@ -91,6 +93,12 @@ impl Seat {
         self.role
     }
 
+    /// Lets this account, and no other, take a seat in its place when the room is full.
+    pub(crate) fn hold(&mut self, account: &str) {
+        self.room.seat_taken(account);
+        self.account = Some(account.to_owned());
+    }
+
     /// Counts an error that its holder is told.
     pub(crate) fn count(&self, code: ErrorCode) {
         if let Some(registry) = self.registry.upgrade() {
@@ -102,6 +110,7 @@ impl Seat {
 impl Drop for Seat {
     fn drop(&mut self) {
         self.room.unseat(self.role);
+        self.account.iter().for_each(|account| self.room.seat_given_back(account));
         if let Some(registry) = self.registry.upgrade() {
             registry.metrics.members.dec();
             registry.relist(&self.room);
@@ -170,13 +179,14 @@ impl Registry {
         Ok(room)
     }
 
-    /// A seat in this room.
+    /// A seat in this room. An account that has one already gets another even if the room is full: it will lose the first.
     ///
     /// # Errors
     /// `room_full`; `room_closed` when it is about to end for want of members.
-    pub fn seat(self: &Arc<Self>, room: &Arc<RoomHandle>, role: Role) -> Result<Seat, Failure> {
+    pub fn seat(self: &Arc<Self>, room: &Arc<RoomHandle>, role: Role, account: &str) -> Result<Seat, Failure> {
         let full = || if room.sealed() { ErrorCode::RoomClosed } else { ErrorCode::RoomFull };
-        let seat = self.take(room, role).ok_or_else(|| Failure::from(full()))?;
+        let again = || room.try_seat_again(role, account).then(|| self.seated(room, role));
+        let seat = self.take(room, role).or_else(again).ok_or_else(|| Failure::from(full()))?;
         self.relist(room);
         Ok(seat)
     }
@@ -351,10 +361,12 @@ impl Registry {
     }
 
     fn take(self: &Arc<Self>, room: &Arc<RoomHandle>, role: Role) -> Option<Seat> {
-        room.try_seat(role).then(|| {
-            self.metrics.members.inc();
-            Seat { room: room.clone(), role, registry: Arc::downgrade(self) }
-        })
+        room.try_seat(role).then(|| self.seated(room, role))
+    }
+
+    fn seated(self: &Arc<Self>, room: &Arc<RoomHandle>, role: Role) -> Seat {
+        self.metrics.members.inc();
+        Seat { room: room.clone(), role, account: None, registry: Arc::downgrade(self) }
     }
 
     fn kind_rooms(&self, kind: &str) -> Result<&KindRooms, Failure> {

@@ -114,7 +114,7 @@ impl Connection {
     }
 
     /// Takes a turn at writing what is owed.
-    pub(crate) fn poll_write(&mut self, cx: &mut Context<'_>, outbox: &Outbox) -> Poll<io::Result<Option<CloseCode>>> {
+    pub(crate) fn poll_owed(&mut self, cx: &mut Context<'_>, outbox: &Outbox) -> Poll<io::Result<Option<CloseCode>>> {
         self.writer.poll(cx, self.ws.get_mut(), outbox)
     }
 
@@ -216,10 +216,8 @@ impl Connection {
 
     /// Says goodbye to a client whose session goes on without this connection, and waits a moment for it to hear that.
     pub(crate) async fn part(mut self, code: CloseCode) {
-        let last = self.ws.get_mut().take_control();
-        let Ok(socket) = self.ws.get_mut().socket() else { return };
-        let farewell = self.writer.farewell(last, code);
-        if let Ok(Ok(())) = tokio::time::timeout(LINGER, async { socket.write_all(&farewell).await }).await {
+        let told = self.writer.farewell(self.ws.get_mut(), code);
+        if let Ok(Ok(())) = tokio::time::timeout(LINGER, told).await {
             self.linger().await;
         }
     }

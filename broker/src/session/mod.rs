@@ -13,7 +13,7 @@ mod writer;
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 use bytes::Bytes;
 use dashmap::DashMap;
@@ -47,6 +47,8 @@ pub struct Sessions {
     away: Arc<Semaphore>,
     next: AtomicU64,
     draining: AtomicBool,
+    /// Connections whose session has ended, but whose clients have yet to hear it.
+    lingering: AtomicUsize,
     gone: Notify,
     /// Breaks resuming on purpose, for a test of the test that would find it.
     pub(crate) sabotage: Sabotage,
@@ -77,7 +79,8 @@ impl Sessions {
         let (live, next) = (DashMap::new(), AtomicU64::new(1));
         let away = Arc::new(Semaphore::new(registry.limits().sessions_away));
         let (draining, gone) = (AtomicBool::new(false), Notify::new());
-        Self { registry, shards, auth, keys, live, away, next, draining, gone, sabotage }
+        let lingering = AtomicUsize::new(0);
+        Self { registry, shards, auth, keys, live, away, next, draining, lingering, gone, sabotage }
     }
 
     /// Runs a connection whose WebSocket handshake is done, on a shard. `early` is what was read behind the handshake; `guard` is held
@@ -108,11 +111,11 @@ impl Sessions {
         }
     }
 
-    /// Waits until no session is left.
+    /// Waits until no session is left, and all have been told.
     pub async fn empty(&self) {
         loop {
             let gone = self.gone.notified();
-            if self.live.is_empty() {
+            if self.live.is_empty() && self.lingering.load(Ordering::Acquire) == 0 {
                 return;
             }
             gone.await;
@@ -136,8 +139,24 @@ impl Sessions {
         self.gone.notify_waiters();
     }
 
+    /// Counts a connection among those that are still to be told of their end, until it is dropped.
+    fn linger(self: &Arc<Self>) -> Lingering {
+        self.lingering.fetch_add(1, Ordering::AcqRel);
+        Lingering(self.clone())
+    }
+
     /// The right of one session to be kept without a connection.
     fn keep(&self) -> Option<OwnedSemaphorePermit> {
         self.away.clone().try_acquire_owned().ok()
+    }
+}
+
+/// A connection that is still to be told of its end.
+struct Lingering(Arc<Sessions>);
+
+impl Drop for Lingering {
+    fn drop(&mut self) {
+        self.0.lingering.fetch_sub(1, Ordering::AcqRel);
+        self.0.gone.notify_waiters();
     }
 }

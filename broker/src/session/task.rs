@@ -161,12 +161,12 @@ impl Session {
             let choked = self.connection.as_ref().is_some_and(Connection::choked);
             if !choked && let Poll::Ready(lost) = self.poll_read(cx) {
                 // What is owed goes out as far as the socket takes it.
-                let _ = self.poll_write(cx);
+                let _ = self.poll_owed(cx);
                 return Poll::Ready(lost);
             }
             self.talk.count();
             self.tell_taken(ACK_EVERY);
-            let owed = self.poll_write(cx);
+            let owed = self.poll_owed(cx);
             // What was not read for that reason has to be read now: no wake-up will come for it.
             if !choked || self.connection.as_ref().is_none_or(Connection::choked) || owed.is_ready() {
                 return owed;
@@ -249,9 +249,9 @@ impl Session {
         self.follow(next);
     }
 
-    fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<Lost> {
+    fn poll_owed(&mut self, cx: &mut Context<'_>) -> Poll<Lost> {
         let Some(connection) = &mut self.connection else { return Poll::Pending };
-        let owed = connection.poll_write(cx, &self.outbox);
+        let owed = connection.poll_owed(cx, &self.outbox);
         let wrote = std::mem::take(&mut connection.writer.wrote);
         connection.note_progress(wrote.calls);
         let caught_up = !connection.writer.blocked();
@@ -367,7 +367,11 @@ impl Session {
             && code.is_some()
             && !connection.writer.blocked()
         {
-            tokio::spawn(connection.linger());
+            let lingering = self.sessions.linger();
+            tokio::spawn(async move {
+                connection.linger().await;
+                drop(lingering);
+            });
         }
         let kept = lost != Lost::Left
             && code.is_none_or(|code| self.talk.may_be_kept(code))

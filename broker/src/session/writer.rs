@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 
 use bytes::{Buf, Bytes};
 use parlor_protocol::CloseCode;
-use tokio::io::AsyncWrite;
+use tokio::io::{AsyncWrite, AsyncWriteExt};
 
 use super::socket::{Gate, Socket};
 use crate::outbox::{Outbox, Taken};
@@ -93,10 +93,15 @@ impl Writer {
         Ok(flushed)
     }
 
-    /// The last bytes for a client whose session goes on elsewhere: the rest of the frame that has begun, and a close frame.
-    pub(crate) fn farewell(&mut self, control: Option<Bytes>, code: CloseCode) -> Vec<u8> {
+    /// The last words to a client whose session goes on elsewhere: the rest of the frame that has begun, and a close frame.
+    pub(crate) async fn farewell(&mut self, gate: &mut Gate, code: CloseCode) -> io::Result<()> {
         let begun = self.frames.pop_front().filter(|_| self.begun);
-        [begun, control, Some(close_frame(code))].into_iter().flatten().flatten().collect()
+        let pieces = [begun, gate.take_control(), Some(close_frame(code))];
+        let socket = gate.socket()?;
+        for piece in pieces.into_iter().flatten() {
+            socket.write_all(&piece).await?;
+        }
+        socket.flush().await
     }
 
     fn poll_write(&mut self, cx: &mut Context<'_>, gate: &mut Gate) -> io::Result<Poll<usize>> {

@@ -184,9 +184,7 @@ impl<L: Link> RoomState<L> {
                 let new = self.members.set_given(player, topics);
                 self.show_latest(player, new);
             }
-            Output::Latest { topic, key, name, payload } => {
-                self.publish_latest(place, topic, key, &name, payload, joiner);
-            }
+            Output::Latest { topic, key, name, payload } => self.publish_latest(place, topic, key, &name, payload),
             Output::Forget { topic, key } => self.latest.forget(topic, key),
             Output::After { delay_ms, event, payload } => {
                 // Later than now, so that an event that sets itself anew cannot hold the time still.
@@ -242,20 +240,12 @@ impl<L: Link> RoomState<L> {
     }
 
     /// The newest value of a key: kept for those who come later, and for those who follow the topic now.
-    fn publish_latest(
-        &mut self,
-        place: Place,
-        topic: Topic,
-        key: String,
-        name: &str,
-        payload: Bytes,
-        joiner: Option<PlayerId>,
-    ) {
+    fn publish_latest(&mut self, place: Place, topic: Topic, key: String, name: &str, payload: Bytes) {
         let (room, type_) = (self.no, self.type_number(name));
         let value = BrokerFrame::Latest { room, place, type_, key: key.clone(), payload };
         let frame = self.latest.set(topic.clone(), key, |slot| SharedFrame::latest(value, slot));
         self.members.each_follower(&topic, |member| {
-            if Some(member.player.id) != joiner && member.away_until_us.is_none() {
+            if member.away_until_us.is_none() {
                 member.link.deliver(frame);
             }
         });

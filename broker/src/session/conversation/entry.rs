@@ -192,7 +192,7 @@ impl Conversation {
             place.own(Owner { account: identity.account.clone(), guest });
         }
         let name = shown.unwrap_or_else(|| identity.account.clone());
-        self.who = Some(Who { identity, name, kept, away: false });
+        self.who = Some(Who { identity, name, guest, kept, away: false });
         let mut welcome = self.greeting(kept.then(|| place.next_generation()));
         welcome.lost = lost.map(str::to_owned);
         self.say(&BrokerFrame::Welcome(welcome));

@@ -57,6 +57,8 @@ struct Read {
 struct Who {
     identity: Identity,
     name: String,
+    /// Let in without a token.
+    guest: bool,
     /// Whether the session outlives its connections.
     kept: bool,
     /// Rooms have been told that there is no connection.
@@ -162,8 +164,7 @@ impl Conversation {
             !matches!(decoded, Ok(ClientFrame::Hello(_) | ClientFrame::Ping { .. } | ClientFrame::Ack { .. }));
         self.taken += u64::from(counted && self.who.is_some());
         match decoded {
-            Ok(ClientFrame::Hello(hello)) => self.hello(hello),
-            Ok(_) if self.who.is_none() => {
+            Ok(frame) if self.who.is_none() && !matches!(frame, ClientFrame::Hello(_)) => {
                 self.complain(None, ErrorCode::HelloExpected.into());
                 Next::Close(CloseCode::HelloExpected)
             }
@@ -202,7 +203,7 @@ impl Conversation {
             ClientFrame::Ping { time } => self.say(&BrokerFrame::Pong { time, server_time: now_ms() }),
             ClientFrame::Ack { received } => return self.ack(received),
             ClientFrame::Token { id, token } => return self.fresh_token(id, &token),
-            ClientFrame::Hello(_) => unreachable!("taken by handle"),
+            ClientFrame::Hello(hello) => return self.hello(hello),
         }
         Next::Listen
     }

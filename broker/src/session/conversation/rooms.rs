@@ -54,7 +54,7 @@ impl Conversation {
     }
 
     fn try_join(&mut self, id: u64, join: &Join, options: Bytes) -> Result<Result<(), PushError>, Failure> {
-        let Admitted { seat, ticket } = self.admit(join, &options)?;
+        let Admitted { mut seat, ticket } = self.admit(join, &options)?;
         let room = seat.room().clone();
         if self.rooms.contains_key(&room.no()) {
             return Err(Failure::from(ErrorCode::AlreadyJoined).with("room", room.id()));
@@ -62,6 +62,9 @@ impl Conversation {
         let Some(who) = &self.who else { return Err(ErrorCode::HelloExpected.into()) };
         if matches!(join.mode, JoinMode::FindOrCreate | JoinMode::Create) && room.members() == 1 {
             self.made.push(Arc::downgrade(&room));
+        }
+        if !who.guest {
+            seat.hold(&who.identity.account);
         }
         let (slot, role) = (Arc::new(MemberSlot::default()), seat.role());
         let link = MemberLink::new(slot.clone(), self.outbox.clone(), seat);
@@ -86,7 +89,7 @@ impl Conversation {
                 self.may_make(kind()?, join)?;
                 let wish = CreateRoom { options: options.clone(), private: join.private, ..CreateRoom::default() };
                 let room = self.registry().create(kind()?, wish)?;
-                self.registry().seat(&room, join.role)?
+                self.registry().seat(&room, join.role, self.account())?
             }
             JoinMode::Id => {
                 let room = self.room(join.room.as_deref().ok_or_else(|| missing("room"))?)?;
@@ -147,7 +150,11 @@ impl Conversation {
         if !rights.is_some_and(|rights| rights.may_join(&room.kind().name, room.id(), role)) {
             return Err(ErrorCode::Forbidden.into());
         }
-        self.registry().seat(room, role)
+        self.registry().seat(room, role, self.account())
+    }
+
+    fn account(&self) -> &str {
+        self.who.as_ref().map_or("", |who| &who.identity.account)
     }
 
     pub(super) fn message(&mut self, no: RoomNo, type_: &TypeRef, request: Option<u64>, payload: Bytes) {
