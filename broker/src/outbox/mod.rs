@@ -4,6 +4,8 @@
 //! not keep up gets a view in place of what it missed, or is let go: nobody else waits for it.
 
 mod ring;
+#[cfg(test)]
+mod tests;
 
 use std::collections::VecDeque;
 use std::task::{Context, Poll, Waker};
@@ -220,7 +222,7 @@ fn wake(waker: Option<Waker>) {
 }
 
 #[cfg(test)]
-mod tests {
+mod queue_tests {
     use super::*;
     use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering};

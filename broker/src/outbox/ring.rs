@@ -108,7 +108,7 @@ pub(crate) struct Ring {
     /// How many numbers they stand for.
     sent_count: u64,
     unsent: VecDeque<Frame>,
-    /// Frames that have left the front of `unsent`, so that `newest` can name places in it.
+    /// The number of the place at the front of `unsent`, so that `newest` can name places in it.
     left: u64,
     /// Frames in `unsent` that have been replaced by newer ones and are passed over.
     void: usize,
@@ -118,6 +118,8 @@ pub(crate) struct Ring {
     lent: usize,
     /// Bytes beyond the bound that were allowed since nothing was owed.
     allowance: usize,
+    /// Frames on top of the bound until the writer takes some.
+    greetings: usize,
     due: Vec<Due>,
     /// Rooms of which publishes were forgotten that had been sent, and the number of the last such.
     holes: Vec<(RoomNo, u64)>,
@@ -136,12 +138,13 @@ impl Ring {
             acked: 0,
             sent_count: 0,
             unsent: VecDeque::new(),
-            left: 0,
+            left: MIDDLE,
             void: 0,
             newest: HashMap::new(),
             bytes: 0,
             lent: 0,
             allowance: 0,
+            greetings: 0,
             due: Vec::new(),
             holes: Vec::new(),
             dropped: 0,
@@ -172,17 +175,19 @@ impl Ring {
     /// Puts a frame that is not counted before all that waits.
     pub(crate) fn push_first(&mut self, bytes: Bytes) {
         self.bytes += bytes.len();
-        // Its place is one that a frame has left, or the first one of all.
-        self.left = self.left.wrapping_sub(1);
+        // Coming back costs nothing of what was kept.
+        (self.greetings, self.allowance) = (1, self.allowance + bytes.len());
+        self.left = self.left.saturating_sub(1);
         self.unsent.push_front(Frame::passing(bytes));
     }
 
     /// Moves frames to the writer: at most so many, and none once so many bytes are reached.
     pub(crate) fn take(&mut self, into: &mut VecDeque<Bytes>, frames: usize, bytes: usize) -> usize {
         let (mut taken, mut size) = (0, 0);
+        self.greetings = 0;
         while taken < frames && size < bytes {
             let Some(frame) = self.unsent.pop_front() else { break };
-            self.left = self.left.wrapping_add(1);
+            self.left = self.left + 1;
             match frame.kind {
                 Kind::Gone(_) => {
                     self.void -= 1;
@@ -260,7 +265,7 @@ impl Ring {
     /// The connection is gone: what is worth something only now is dropped.
     pub(crate) fn leave(&mut self) {
         self.away = true;
-        self.lent = 0;
+        (self.lent, self.greetings) = (0, 0);
         self.retain_unsent(Frame::is_counted);
     }
 
@@ -274,7 +279,7 @@ impl Ring {
         self.holes.clear();
         let due = std::mem::take(&mut self.due);
         self.retain_unsent(|frame| {
-            !(frame.is_of(&due) && matches!(frame.kind, Kind::Publish | Kind::View | Kind::Latest(_)))
+            frame.is_counted() && !(frame.is_of(&due) && matches!(frame.kind, Kind::Publish | Kind::View))
         });
         self.due = due;
         let mut missed = HashMap::new();
@@ -328,22 +333,22 @@ impl Ring {
 
     /// An older value that has not been taken yet will not be: the newer one goes behind all that came between.
     fn replace(&mut self, room: RoomNo, slot: u32) {
-        let next = self.left.wrapping_add(self.unsent.len() as u64);
+        let next = self.left + self.unsent.len() as u64;
         let Some(older) = self.newest.insert((room, slot), next) else { return };
-        if let Some(frame) = self.unsent.get_mut(older.wrapping_sub(self.left) as usize) {
+        if let Some(frame) = self.unsent.get_mut(older.saturating_sub(self.left) as usize) {
             self.bytes -= frame.bytes.len();
             *frame = Frame { bytes: Bytes::new(), kind: Kind::Gone(0), room: None };
             self.void += 1;
         }
         if self.void > LASTING && self.void * 2 > self.unsent.len() {
             self.retain_unsent(|_| true);
-            self.newest.insert((room, slot), self.left.wrapping_add(self.unsent.len() as u64));
+            self.newest.insert((room, slot), self.left + self.unsent.len() as u64);
         }
     }
 
     fn fits(&self, frames: usize, bytes: usize) -> bool {
         let (held, size) = self.len();
-        held + frames <= self.bound.frames && size + bytes <= self.bound.bytes + self.allowance
+        held + frames <= self.bound.frames + self.greetings && size + bytes <= self.bound.bytes + self.allowance
     }
 
     /// Drops publishes that have been sent, oldest first, until there is room for so much and a quarter of the bound.
@@ -429,7 +434,7 @@ impl Ring {
         }
         for frame in std::mem::take(&mut self.sent).into_iter().rev() {
             if !matches!(frame.kind, Kind::Gone(_)) {
-                self.left = self.left.wrapping_sub(1);
+                self.left = self.left.saturating_sub(1);
                 self.unsent.push_front(frame);
             }
         }
@@ -469,6 +474,8 @@ impl Ring {
     }
 }
 
+/// The first place: frames are put before it, too, and never so many.
+const MIDDLE: u64 = 1 << 40;
 /// Frames for which an emptied queue keeps room, so that a long burst does not pin its ring for the connection's life.
 const LASTING: usize = 64;
 
