@@ -25,6 +25,11 @@ pub fn outgoing(codec: Codec, frame: &BrokerFrame) -> Frame {
     }
 }
 
+/// Any message as it goes out, of the WebSocket type that stands for the codec.
+pub(crate) fn message(codec: Codec, message: &[u8]) -> Bytes {
+    with_header(codec, [&[0; HEADER], message].concat())
+}
+
 /// A frame as it goes out, and whether it is the one that was to go out.
 #[derive(Debug)]
 struct Encoded {

@@ -9,6 +9,7 @@
 #[doc = include_str!("../../docs/operations.md")]
 mod pages {}
 
+pub mod echo;
 pub mod panics;
 pub mod raw;
 pub mod seed;

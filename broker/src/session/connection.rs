@@ -153,9 +153,15 @@ impl Connection {
             Some(Err(WsError::Capacity(CapacityError::MessageTooLong { size, .. }))) => Heard::TooLarge(size),
             // The socket ended without a goodbye: a client that is gone, not one that breaks the protocol.
             Some(Err(WsError::Protocol(ProtocolError::ResetWithoutClosingHandshake))) => Heard::Lost,
-            Some(Err(error @ (WsError::Protocol(_) | WsError::Utf8(_)))) => Heard::Nonsense(error.to_string()),
+            Some(Err(error @ WsError::Utf8(_))) => self.nonsense(&error, WsCloseCode::Invalid),
+            Some(Err(error @ WsError::Protocol(_))) => self.nonsense(&error, WsCloseCode::Protocol),
             Some(Err(_)) | None => Heard::Lost,
         }
+    }
+
+    fn nonsense(&mut self, error: &WsError, fault: WsCloseCode) -> Heard {
+        self.writer.blame(fault);
+        Heard::Nonsense(error.to_string())
     }
 
     /// Too many fragments in one message.

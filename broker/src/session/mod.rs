@@ -3,6 +3,7 @@
 
 mod connection;
 mod conversation;
+mod echo;
 mod meter;
 mod place;
 mod rate;
@@ -29,6 +30,8 @@ use place::Place;
 use socket::Parked;
 use task::Session;
 
+#[doc(hidden)]
+pub use echo::echo;
 pub use socket::Socket;
 pub use tls::{Movable, Tls};
 

@@ -8,6 +8,7 @@ use std::task::{Context, Poll};
 use bytes::{Buf, Bytes};
 use parlor_protocol::CloseCode;
 use tokio::io::{AsyncWrite, AsyncWriteExt};
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode as WsCloseCode;
 
 use super::socket::{Gate, Socket};
 use crate::outbox::{Outbox, Taken};
@@ -22,6 +23,8 @@ pub(crate) struct Writer {
     /// Whether the frame at the front is partly out.
     begun: bool,
     closing: Option<CloseCode>,
+    /// What RFC 6455 says of a client that broke it, and that no code of ours says as well.
+    fault: Option<WsCloseCode>,
     /// Whether the frame at the front is control frames; more of them wait until it is out, so that they cannot pile up here.
     control: bool,
     /// Whether the stream itself may hold some of what it has taken, as TLS does.
@@ -61,7 +64,7 @@ impl Writer {
                 let room = PIECES - self.frames.len();
                 if let Poll::Ready(Taken::Close(code)) = outbox.poll_take(cx, &mut self.frames, room) {
                     self.closing = Some(code);
-                    let last = close_frame(code);
+                    let last = self.last_frame(code);
                     outbox.lend(last.len());
                     self.frames.push_back(last);
                 }
@@ -84,6 +87,16 @@ impl Writer {
         self.unflushed || !self.frames.is_empty()
     }
 
+    /// If the connection ends for bad frames, it was WebSocket itself that the client broke, in this way.
+    pub(crate) fn blame(&mut self, fault: WsCloseCode) {
+        self.fault = Some(fault);
+    }
+
+    fn last_frame(&self, code: CloseCode) -> Bytes {
+        let fault = self.fault.filter(|_| code == CloseCode::BadFrames);
+        close_frame(fault.map_or(code.number(), u16::from), code.as_str())
+    }
+
     /// Has the stream pass on what it holds. What the network takes of that counts as a write: it moves the deadline.
     fn poll_flush(&mut self, cx: &mut Context<'_>, gate: &mut Gate) -> io::Result<Poll<()>> {
         let socket = gate.socket()?;
@@ -96,7 +109,7 @@ impl Writer {
     /// The last words to a client whose session goes on elsewhere: the rest of the frame that has begun, and a close frame.
     pub(crate) async fn farewell(&mut self, gate: &mut Gate, code: CloseCode) -> io::Result<()> {
         let begun = self.frames.pop_front().filter(|_| self.begun);
-        let pieces = [begun, gate.take_control(), Some(close_frame(code))];
+        let pieces = [begun, gate.take_control(), Some(self.last_frame(code))];
         let socket = gate.socket()?;
         for piece in pieces.into_iter().flatten() {
             socket.write_all(&piece).await?;
@@ -152,11 +165,10 @@ impl Writer {
 }
 
 /// A WebSocket close frame (RFC 6455, section 5.5.1): code and reason.
-fn close_frame(code: CloseCode) -> Bytes {
+fn close_frame(number: u16, reason: &str) -> Bytes {
     const FIN_CLOSE: u8 = 0x88;
-    let reason = code.as_str().as_bytes();
     let mut frame = vec![FIN_CLOSE, 2 + reason.len() as u8];
-    frame.extend_from_slice(&code.number().to_be_bytes());
-    frame.extend_from_slice(reason);
+    frame.extend_from_slice(&number.to_be_bytes());
+    frame.extend_from_slice(reason.as_bytes());
     frame.into()
 }

@@ -71,7 +71,9 @@ async fn a_text_that_is_not_utf8_ends_the_connection() {
     let frame = [0x81, 0x82, 0, 0, 0, 0, 0xff, 0xfe];
     raw.socket.get_mut().write_all(&frame).await.unwrap();
     assert_eq!(raw.error().await.1.code, "bad_frame");
-    assert_eq!(raw.closed().await, (4200, "bad_frames".into()));
+    assert_eq!(raw.closed().await, (1007, "bad_frames".into()));
+    drop(raw);
+    until(|| broker.metrics().closes(Some(CloseCode::BadFrames)) == 1).await;
 }
 
 #[tokio::test]
