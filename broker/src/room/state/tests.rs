@@ -4,6 +4,7 @@ mod life;
 mod model;
 mod outputs;
 mod random;
+mod stays;
 
 use std::cell::RefCell;
 use std::rc::Rc;
