@@ -13,8 +13,8 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tracing::{info, warn};
 
-use crate::auth::{self, AuthError, Authenticator, Keys};
-use crate::config::{AuthHook, Config, ConfigError};
+use crate::auth::{AuthError, AuthHook, Authenticator, Keys};
+use crate::config::{Config, ConfigError, OwnCheck};
 use crate::engine::embedded::Embedded;
 use crate::host::relay;
 use crate::listener::{self, Entrance, Handshakes, Listener, Upgrades};
@@ -39,6 +39,7 @@ pub struct Broker {
     watch: Option<JoinHandle<()>>,
     listener: Listener,
     registry: Arc<Registry>,
+    keys: Arc<Keys>,
     sessions: Arc<Sessions>,
     shards: Arc<Shards>,
     metrics: Metrics,
@@ -71,7 +72,7 @@ pub struct Setup {
     /// Its own routes; the broker's win where both have one.
     pub pages: Router,
     /// Its own check of tokens, in place of a configured one.
-    pub hook: Option<auth::AuthHook>,
+    pub hook: Option<AuthHook>,
     /// Where rooms and sessions run.
     pub threads: Threads,
     #[doc(hidden)]
@@ -134,7 +135,7 @@ impl Broker {
     pub async fn start_with(config: &Config, setup: Setup) -> Result<Self, StartError> {
         let Setup { mut kinds, pages, hook, threads, sabotage } = setup;
         config.check()?;
-        config.check_entry(if hook.is_some() { AuthHook::Installed } else { AuthHook::None })?;
+        config.check_entry(if hook.is_some() { OwnCheck::Installed } else { OwnCheck::None })?;
         let auth = Authenticator::start(&config.auth, hook).await?;
         let keys = Arc::new(Keys::new(config.secret.as_deref())?);
         kinds.extend(config.relay.iter().map(|relay| relay::kind(&relay.kind, relay.policy.clone())));
@@ -150,7 +151,7 @@ impl Broker {
         let (limits, counted) = (config.limits.clone(), metrics.clone());
         let registry = Arc::new(Registry::new(kinds, engine, shards.clone(), counted, limits));
         let sessions = Arc::new(Sessions::new(registry.clone(), shards.clone(), auth, keys.clone(), sabotage));
-        let lobby = Lobby::new(registry.clone(), keys, config.server_key.as_deref()).router();
+        let lobby = Lobby::new(registry.clone(), keys.clone(), config.server_key.as_deref()).router();
         let upgrades = Upgrades { entrance: entrance.clone(), sessions: sessions.clone(), metrics: metrics.clone() };
         let websocket = Router::new().route("/ws", any(listener::upgrade)).with_state(upgrades);
         let router = lobby.merge(websocket).fallback_service(pages);
@@ -164,7 +165,7 @@ impl Broker {
         if config.auth.guests {
             warn!("guests are let in: whoever connects without a token gets an account of its own");
         }
-        Ok(Self { addr, accept, watch, listener, registry, sessions, shards, metrics })
+        Ok(Self { addr, accept, watch, listener, registry, keys, sessions, shards, metrics })
     }
 
     /// Where it listens.
@@ -180,6 +181,11 @@ impl Broker {
     /// Its rooms.
     pub fn registry(&self) -> &Arc<Registry> {
         &self.registry
+    }
+
+    /// What it signs tickets with.
+    pub fn keys(&self) -> &Arc<Keys> {
+        &self.keys
     }
 
     /// Tasks that rooms and sessions have running.

@@ -38,7 +38,7 @@ pub struct ServeArgs {
         global = true
     )]
     pub guests: Option<bool>,
-    /// Secret for resume tokens and tickets, so that they outlive the process; 32 bytes or more
+    /// Secret that tickets are signed with, so that they outlive the process; 32 bytes or more
     #[arg(long, env = "PARLOR_SECRET", hide_env_values = true, global = true)]
     pub secret: Option<String>,
     /// PEM file with the certificate and its chain

@@ -1,16 +1,18 @@
 //! The game's server as a program: rooms, resources and routes put together, and a broker around them.
 
 use std::io::{IsTerminal, Write};
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use parlor_broker::broker::Connector;
+use parlor_broker::auth::AuthHook;
+use parlor_broker::broker::{Connector, Setup};
 use parlor_broker::cli::{self, ServeArgs};
 use parlor_broker::config::RelayConfig;
 use parlor_broker::telemetry::Metrics;
 use parlor_broker::{Broker, Config};
 
-use crate::{Env, Failure, Kind, Policy, Result, Room, Rooms, local};
+use crate::{Env, Failure, Identity, Kind, Policy, Refusal, Result, Room, Rooms, local};
 
 /// A game server.
 ///
@@ -29,6 +31,7 @@ pub struct App {
     kinds: Vec<Kind>,
     relays: Vec<RelayConfig>,
     guests: bool,
+    check: Option<AuthHook>,
     env: Env,
     rooms: Rooms,
     pages: Router,
@@ -57,6 +60,35 @@ impl App {
     /// one is being made. The same as `auth.guests = true` in the configuration; the flag `--guests=false` takes it back.
     pub fn guests(mut self) -> Self {
         self.guests = true;
+        self
+    }
+
+    /// Has the game itself say whose a token is, for instance by asking its database: all tokens are checked by this, so that
+    /// `auth.secret` and `auth.keys` must not be set. What it refuses with is what the client is told. It has 5 seconds, and runs apart
+    /// from the rooms, which do not wait for it. Clients without a token are [guests](Self::guests), or not let in.
+    ///
+    /// ```no_run
+    /// # use parlor::prelude::*;
+    /// use parlor::{ErrorCode, Identity};
+    /// # async fn account_of(session: &str) -> Option<String> { None }
+    ///
+    /// async fn check(token: String) -> Result<Identity, ErrorCode> {
+    ///     let account = account_of(&token).await.ok_or(ErrorCode::TokenInvalid)?;
+    ///     Ok(Identity::new(account))
+    /// }
+    ///
+    /// let app = parlor::App::new().authenticate(check);
+    /// ```
+    pub fn authenticate<F, Fut, E>(mut self, check: F) -> Self
+    where
+        F: Fn(String) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<Identity, E>> + Send + 'static,
+        E: Refusal,
+    {
+        self.check = Some(Arc::new(move |token| {
+            let answer = check(token);
+            Box::pin(async move { answer.await.map_err(Refusal::into_failure) })
+        }));
         self
     }
 
@@ -119,16 +151,27 @@ impl App {
     /// Starts the broker and returns: for tests, and for programs with a life of their own.
     ///
     /// # Errors
-    /// When the address cannot be listened on, or two kinds have one name.
+    /// When the address cannot be listened on, the configuration contradicts itself or the code, or two kinds have one name.
     pub async fn start(self, config: &Config) -> Result<Broker> {
+        self.start_with(config, Setup::default()).await
+    }
+
+    /// The same with what an app itself has no say in, for simulations: its rooms and pages are added to those of the setup.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start).
+    #[doc(hidden)]
+    pub async fn start_with(self, config: &Config, mut setup: Setup) -> Result<Broker> {
         let mut config = self.adjusted(config.clone());
         config.relay.extend(self.relays);
         let runtime = tokio::runtime::Handle::current();
         let env = self.env.with(self.rooms.clone());
         let kind = |kind| local::kind(kind, env.clone(), runtime.clone());
-        let kinds = self.kinds.into_iter().map(kind).collect();
-        let broker = Broker::start(&config, kinds, self.pages).await.map_err(|error| cannot_start(&error))?;
-        self.rooms.attach(broker.registry());
+        setup.hook = self.check.or(setup.hook);
+        setup.kinds.extend(self.kinds.into_iter().map(kind));
+        setup.pages = setup.pages.merge(self.pages);
+        let broker = Broker::start_with(&config, setup).await.map_err(|error| cannot_start(&error))?;
+        self.rooms.attach(&broker);
         for start in self.on_start {
             start(broker.connector());
         }

@@ -59,6 +59,8 @@ pub use message::{Message, Refusal};
 #[cfg(feature = "embedded")]
 pub use parlor_broker as broker;
 #[cfg(feature = "embedded")]
+pub use parlor_broker::auth::{Identity, Rights};
+#[cfg(feature = "embedded")]
 pub use parlor_broker::broker::Connector;
 /// Gives a type its name on the wire: its own in snake case, or that in `#[message("name")]`.
 pub use parlor_macros::Message;
@@ -91,7 +93,7 @@ pub use parlor_macros::room;
 pub use parlor_protocol::frame::Role;
 pub use parlor_protocol::policy::{self, Policy};
 pub use parlor_protocol::room::{CloseWhy, Leave, Origin, Player, TimerId, Topic, WorkId};
-pub use parlor_protocol::{Failure, PlayerId, RoomId};
+pub use parlor_protocol::{ErrorCode, Failure, PlayerId, RoomId};
 pub use room::{Payload, Room};
 #[cfg(feature = "embedded")]
 pub use rooms::Rooms;

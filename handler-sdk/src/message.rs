@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::Failure;
+use crate::{ErrorCode, Failure};
 
 /// A payload with the type name under which it travels. `#[derive(Message)]` takes the structure's name in snake case, or
 /// `#[message("name")]`.
@@ -30,5 +30,12 @@ pub trait Refusal {
 impl Refusal for Failure {
     fn into_failure(self) -> Failure {
         self
+    }
+}
+
+/// One of Parlor's own reasons, such as [`ErrorCode::TokenInvalid`].
+impl Refusal for ErrorCode {
+    fn into_failure(self) -> Failure {
+        self.into()
     }
 }

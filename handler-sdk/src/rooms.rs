@@ -1,19 +1,30 @@
 //! Rooms as the rest of the game's server sees them: its own routes, and work functions that speak to another room.
 
 use std::sync::{Arc, OnceLock, Weak};
+use std::time::Duration;
 
+use parlor_broker::Broker;
+use parlor_broker::auth::Keys;
 use parlor_broker::room::{CreateRoom, Registry, RoomHandle, RoomInfo};
 use parlor_protocol::codec::to_payload;
 use parlor_protocol::room::CloseWhy;
 use parlor_protocol::{ErrorCode, RoomId};
 use serde::Serialize;
 
-use crate::{Failure, Message, Result};
+use crate::{Failure, Message, Result, Role};
 
 /// Opens, lists and closes rooms, and raises events in them, without a detour over REST. Comes from [`App::rooms`](crate::App::rooms);
 /// work functions find it in their [`Env`](crate::Env). Usable once the app has started.
 #[derive(Clone, Debug, Default)]
-pub struct Rooms(Arc<OnceLock<Weak<Registry>>>);
+pub struct Rooms(Arc<OnceLock<Attached>>);
+
+/// The broker that the rooms are in.
+#[derive(Debug)]
+struct Attached {
+    /// Held weakly: the rooms' own work functions have this, and must not keep the broker alive.
+    registry: Weak<Registry>,
+    keys: Arc<Keys>,
+}
 
 impl Rooms {
     /// Opens a room and waits for its `open` handler.
@@ -60,15 +71,28 @@ impl Rooms {
         Ok(self.registry()?.list())
     }
 
-    pub(crate) fn attach(&self, registry: &Arc<Registry>) {
-        // An app starts once.
-        let _ = self.0.set(Arc::downgrade(registry));
+    /// A ticket: the right of one account to come into this room, once, in this role, within `ttl`. For rooms whose policy asks for one;
+    /// the text is what the player's client joins with.
+    ///
+    /// # Errors
+    /// `unknown_room`; `bad_request` when the account is empty or has more than 64 bytes, or `ttl` is less than a second or more than a day.
+    pub fn ticket(&self, room: &RoomId, account: &str, role: Role, ttl: Duration) -> Result<String> {
+        let room = self.room(room)?;
+        Ok(self.attached()?.keys.issue(room.id().clone(), account, role, ttl)?.ticket)
     }
 
-    /// Held weakly: the rooms' own work functions have this, and must not keep the broker alive.
+    pub(crate) fn attach(&self, broker: &Broker) {
+        let registry = Arc::downgrade(broker.registry());
+        // An app starts once.
+        let _ = self.0.set(Attached { registry, keys: broker.keys().clone() });
+    }
+
+    fn attached(&self) -> Result<&Attached> {
+        self.0.get().ok_or_else(|| Failure::from(ErrorCode::Internal).because("the app has not started yet"))
+    }
+
     fn registry(&self) -> Result<Arc<Registry>> {
-        let not_yet = || Failure::from(ErrorCode::Internal).because("the app has not started yet");
-        self.0.get().ok_or_else(not_yet)?.upgrade().ok_or_else(|| ErrorCode::ShuttingDown.into())
+        self.attached()?.registry.upgrade().ok_or_else(|| ErrorCode::ShuttingDown.into())
     }
 
     fn room(&self, id: &RoomId) -> Result<Arc<RoomHandle>> {

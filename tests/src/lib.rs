@@ -5,6 +5,7 @@
 #[doc = include_str!("../../README.md")]
 #[doc = include_str!("../../docs/policy.md")]
 #[doc = include_str!("../../docs/sessions.md")]
+#[doc = include_str!("../../docs/identity.md")]
 #[doc = include_str!("../../docs/lobby.md")]
 #[doc = include_str!("../../docs/operations.md")]
 mod pages {}

@@ -6,7 +6,7 @@ use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
 /// Longest account, and longest name, in bytes.
-const MAX_TEXT: usize = 64;
+pub(super) const MAX_TEXT: usize = 64;
 /// Integers on the wire end here.
 const MAX_INTEGER: u64 = (1 << 53) - 1;
 

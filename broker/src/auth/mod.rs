@@ -25,7 +25,7 @@ use tokio::task::JoinSet;
 pub use error::{AuthError, KeysError};
 pub use identity::{Identity, Rights};
 pub use keys::{Keys, ResumeClaim};
-pub use ticket::{Ticket, TicketError};
+pub use ticket::{Issued, Ticket, TicketError};
 
 use crate::config::Auth;
 use error::TokenError;

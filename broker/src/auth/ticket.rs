@@ -1,7 +1,15 @@
 //! Tickets: the right of one player to one seat in one room, once, for a while. Signed by [`Keys`](super::Keys).
 
-use parlor_protocol::RoomId;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
 use parlor_protocol::frame::Role;
+use parlor_protocol::{ErrorCode, Failure, RoomId};
+
+use super::Keys;
+use super::identity::MAX_TEXT;
+
+/// The longest that a ticket may be good for: a day, which used tickets are remembered for at most.
+const MAX_TTL: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// What a ticket says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,6 +41,34 @@ impl Ticket {
     /// A fresh ticket.
     pub fn new(room: RoomId, account: impl Into<String>, role: Role, expires_s: u64) -> Self {
         Self { id: rand::random(), room, account: account.into(), role, expires_s }
+    }
+}
+
+/// A ticket to be handed out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Issued {
+    /// What the player's client joins with.
+    pub ticket: String,
+    /// Seconds since 1970 from which it is no longer good.
+    pub expires_s: u64,
+}
+
+impl Keys {
+    /// Writes a ticket that is good for `ttl` from now on.
+    ///
+    /// # Errors
+    /// `bad_request` when no account is like this, or the time is less than a second or more than a day.
+    pub fn issue(&self, room: RoomId, account: &str, role: Role, ttl: Duration) -> Result<Issued, Failure> {
+        let bad = |text| Err(Failure::from(ErrorCode::BadRequest).because(text));
+        if !(1..=MAX_TEXT).contains(&account.len()) {
+            return bad("an account has 1 to 64 bytes");
+        }
+        if !(Duration::from_secs(1)..=MAX_TTL).contains(&ttl) {
+            return bad("a ticket is good for a second to a day: 1 to 86400 s");
+        }
+        let now_s = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+        let ticket = Ticket::new(room, account, role, now_s + ttl.as_secs());
+        Ok(Issued { ticket: self.sign(&ticket), expires_s: ticket.expires_s })
     }
 }
 

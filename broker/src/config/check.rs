@@ -18,10 +18,10 @@ const MOST_SHARDS: usize = 1024;
 /// Limits that may be 0: nothing of the kind is kept, made, followed, gathered or waited for. With any other at 0 nobody could play.
 const MAY_BE_ZERO: [&str; 5] = ["sessions_away", "rooms", "subscriptions", "gather_members", "drain_ms"];
 
-/// Whether the program has authentication of its own, in code.
+/// Whether the program checks tokens by itself, in code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum AuthHook {
-    /// It has, and decides who gets in whatever the configuration says.
+pub enum OwnCheck {
+    /// It has a check, and that looks at all tokens: `auth.secret` and `auth.keys` must not be set then. `auth.guests` holds as ever.
     Installed,
     /// It has not.
     None,
@@ -49,9 +49,9 @@ impl Config {
     ///
     /// # Errors
     /// When there is none.
-    pub fn check_entry(&self, hook: AuthHook) -> Result<(), ConfigError> {
+    pub fn check_entry(&self, own: OwnCheck) -> Result<(), ConfigError> {
         let Auth { guests, secret, keys, .. } = &self.auth;
-        let open = *guests || secret.is_some() || keys.is_some() || hook == AuthHook::Installed;
+        let open = *guests || secret.is_some() || keys.is_some() || own == OwnCheck::Installed;
         let why = "nobody can get in: set auth.guests, auth.secret or auth.keys";
         ensure(open, || why.to_owned()).map_err(ConfigError::Contradictory)
     }

@@ -40,7 +40,7 @@ pub const KEYS: [Key; 38] = [
     key(
         "secret",
         "",
-        "32 bytes or more, from which resume tokens and tickets are signed; without one they end with the process",
+        "32 bytes or more, with which tickets are signed; without one they end with the process, as resume tokens always do",
     ),
     key(
         "origins",

@@ -17,7 +17,7 @@ use ipnet::IpNet;
 use parlor_protocol::Policy;
 use serde::{Deserialize, Serialize};
 
-pub use check::AuthHook;
+pub use check::OwnCheck;
 pub use keys::{KEYS, Key};
 
 /// How many seconds' worth of messages, bytes and control frames may come at once.
@@ -34,8 +34,8 @@ pub struct Config {
     pub server_key: Option<String>,
     /// Threads that run rooms and their connections. Default 0: one per core.
     pub shards: usize,
-    /// From which the keys for resume tokens and tickets are derived; at least 32 bytes. Default none: a random one, so that neither
-    /// outlives the process.
+    /// From which the keys for tickets and resume tokens are derived; at least 32 bytes. Default none: a random one, so that tickets end
+    /// with the process. Resume tokens do so in any case, since sessions do.
     #[serde(serialize_with = "print::hidden")]
     pub secret: Option<String>,
     /// Origins of pages, such as `https://game.example`, that may connect beside those of this server itself; `*` lets in all.

@@ -1,6 +1,6 @@
 //! What contradicts itself, although each value by itself is right.
 
-use parlor_broker::config::{Auth, AuthHook, ConfigError, KEYS};
+use parlor_broker::config::{Auth, ConfigError, KEYS, OwnCheck};
 use parlor_broker::{Broker, Config, StartError};
 
 use crate::{SECRET, read};
@@ -89,16 +89,16 @@ fn origins_are_written_as_browsers_send_them() {
 fn somebody_must_be_able_to_get_in() {
     let with = |auth: Auth| Config { auth, ..Config::default() };
     let closed = with(Auth::default());
-    let said = closed.check_entry(AuthHook::None).unwrap_err().to_string();
+    let said = closed.check_entry(OwnCheck::None).unwrap_err().to_string();
     assert_eq!(said, "config: nobody can get in: set auth.guests, auth.secret or auth.keys");
-    closed.check_entry(AuthHook::Installed).unwrap();
+    closed.check_entry(OwnCheck::Installed).unwrap();
     let ways = [
         Auth { guests: true, ..Auth::default() },
         Auth { secret: Some(SECRET.into()), ..Auth::default() },
         Auth { keys: Some("keys.pem".into()), ..Auth::default() },
     ];
     for auth in ways {
-        with(auth).check_entry(AuthHook::None).unwrap();
+        with(auth).check_entry(OwnCheck::None).unwrap();
     }
 }
 
