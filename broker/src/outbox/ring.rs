@@ -151,9 +151,10 @@ impl Ring {
         }
     }
 
-    /// From now on counted frames are kept until they are acknowledged.
+    /// From now on counted frames are kept until they are acknowledged; what is here already was said before counting began.
     pub(crate) fn keep(&mut self) {
         self.keeps = true;
+        self.unsent.iter_mut().for_each(|frame| frame.kind = Kind::Passing);
     }
 
     /// Adds a batch, emptying it. `allowance` bytes may be owed on top of the bound.

@@ -53,6 +53,14 @@ impl Checking {
         matches!(self.what, What::Hello(_))
     }
 
+    /// The id under which a fresh token is answered.
+    pub(in crate::session) fn answers(&self) -> Option<u64> {
+        match self.what {
+            What::Fresh { id } => Some(id),
+            What::Hello(_) => None,
+        }
+    }
+
     pub(in crate::session) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Identity, Failure>> {
         self.answer.as_mut().poll(cx)
     }
@@ -61,6 +69,16 @@ impl Checking {
 impl Target {
     pub(in crate::session) fn with(self, connection: Connection) -> (Arc<Place>, Box<Offer>) {
         (self.place, Box::new(Offer { connection, entrance: self.entrance }))
+    }
+}
+
+impl Who {
+    /// What a newer token of the same account says. Rooms that it is in already know it by its old name.
+    fn go_on_as(&mut self, identity: Identity) {
+        if let Some(name) = &identity.name {
+            self.name.clone_from(name);
+        }
+        self.identity = identity;
     }
 }
 
@@ -125,7 +143,7 @@ impl Conversation {
         let Some(who) = &mut self.who else { return Next::Listen };
         match found {
             Ok(identity) if identity.account == who.identity.account => {
-                who.identity = identity;
+                who.go_on_as(identity);
                 self.say(&BrokerFrame::Done { id });
             }
             Ok(_) => {
@@ -255,7 +273,7 @@ impl Conversation {
     /// Goes on under the token that the new connection brought.
     pub(in crate::session) fn renew(&mut self, entrance: &Entrance) {
         if let Some(who) = self.who.as_mut().filter(|_| !entrance.guest) {
-            who.identity = entrance.identity.clone();
+            who.go_on_as(entrance.identity.clone());
         }
     }
 
@@ -275,7 +293,8 @@ impl Conversation {
 
     /// What a client that came back is told first.
     pub(in crate::session) fn resumed(&self, generation: u32, resumed: &Resumed, sabotage: Sabotage) -> BrokerFrame {
-        let rooms = self.rooms.iter().map(|(no, room)| {
+        let answered = self.rooms.iter().filter(|(_, room)| room.slot.status() != Membership::Joining);
+        let rooms = answered.map(|(no, room)| {
             let over = room.slot.status() == Membership::Over;
             let outcome = match over {
                 true => Recovered::Lost,
