@@ -1,6 +1,9 @@
 // What small game pages need beside their game: a guest's name, the way into a room, the ping, short notices.
 
 import { connect, ParlorError } from "/parlor.js";
+import { earlier, link, seated, showLink, storage } from "/link.js";
+
+export { link };
 
 const ADJECTIVES = ["Brave", "Calm", "Clever", "Happy", "Lucky", "Quick", "Quiet", "Sly", "Swift", "Witty"];
 const ANIMALS = ["Badger", "Crane", "Falcon", "Fox", "Hare", "Heron", "Lynx", "Otter", "Raven", "Wolf"];
@@ -21,16 +24,19 @@ export function guestName() {
 
 /**
  * Connects and enters the room of the address (?room=ID), or any other if there is none. The address becomes the invitation.
- * A room that is full is watched, if it lets itself be watched.
+ * A room that is full is watched, if it lets itself be watched. Who was there before the page was loaded again still is.
  */
 export async function enter(kind) {
-  const parlor = await connect(location.origin, { name: guestName() });
-  const room = await join(parlor, kind, new URL(location.href).searchParams.get("room"));
+  const parlor = await connect(location.origin, { name: guestName(), storage });
+  const id = new URL(location.href).searchParams.get("room");
+  const room = (await earlier(parlor, (room) => !id || room.id === id)) ?? (await join(parlor, kind, id));
+  seated(room);
   const url = new URL(location.href);
   url.searchParams.set("room", room.id);
   history.replaceState(null, "", url);
   showPing(parlor);
-  showEnd(parlor, room);
+  showLink(parlor, room, fatal);
+  showEnd(room);
   return { parlor, room };
 }
 
@@ -54,26 +60,33 @@ function showPing(parlor) {
   const show = ({ rtt }) => {
     chip.lastElementChild.textContent = `${Math.round(rtt)} ms`;
     chip.classList.toggle("slow", rtt > 150);
+    chip.classList.remove("lost");
   };
   show(parlor);
   parlor.lifecycle.on("ping", show);
-  parlor.lifecycle.on("closed", () => chip.classList.add("lost"));
+  for (const event of ["disconnected", "closed"]) {
+    parlor.lifecycle.on(event, () => {
+      chip.classList.add("lost");
+      chip.lastElementChild.textContent = "offline";
+    });
+  }
 }
 
-const ENDS = { connection_closed: "The connection was lost.", shutting_down: "The server was stopped." };
+const ENDS = { shutting_down: "The server was stopped.", left: "You have left." };
 
-/** Says once that it is over, and how to come back. */
-function showEnd(parlor, room) {
-  room.onClosed(({ code }) => fatal(ENDS[code] ?? "This room has ended."));
-  parlor.lifecycle.on("closed", () => fatal(ENDS.connection_closed));
+/** Says that the room is over, unless that is for showLink to tell. */
+function showEnd(room) {
+  room.onClosed(({ code }) => {
+    if (!["connection_closed", "lost", "expired"].includes(code)) fatal(ENDS[code] ?? "This room has ended.");
+  });
 }
 
-/** Bad news in #notice, with a way back in. */
-export function fatal(text) {
+/** Bad news in #notice, with a way back in. The first is the real reason. */
+export function fatal(text, way = "Come back in") {
   const notice = document.getElementById("notice");
   if (!notice.hidden) return;
   const again = document.createElement("button");
-  again.textContent = "Come back in";
+  again.textContent = way;
   again.onclick = () => location.reload();
   notice.replaceChildren(paragraph(text), again);
   notice.hidden = false;

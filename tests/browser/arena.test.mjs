@@ -10,7 +10,7 @@ export const cases = [
   ["two people and the bots meet in one room, and see who is here", meet],
   ["what one moves the other sees, and a mouse steers too", moves],
   ["a dash is seen by the other; the next has to cool, and says so", dashes],
-  ["who closes the page is gone for the others", leaves],
+  ["who closes the page is away for the others, and who leaves is gone", leaves],
   ["a name is asked for, and the link of a room leads into it", invites],
   ["who only watches sees all and is not in the game", watches],
   ["a room that is not there is told", nowhere],
@@ -98,9 +98,14 @@ async function leaves(t) {
   const [ann, bob] = await two(t);
   const id = await me(ann);
   await sees(bob, id);
-  await t.close(ann);
+  await t.leave(ann);
   await bob.waitForFunction((id) => !arena.players.has(id), id);
   await bob.waitForFunction((id) => !document.querySelector(`#here [data-player="${id}"]`), id);
+  const cleo = await play(t, "/?name=Cleo");
+  const away = await me(cleo);
+  await sees(bob, away);
+  await t.close(cleo);
+  await bob.waitForSelector(`#here [data-player="${away}"].away`);
 }
 
 async function invites(t) {
@@ -176,6 +181,7 @@ async function elsewhere(t) {
 
 async function lost(t) {
   const page = await play(t, "/?name=Ann");
+  t.expectCuts();
   await t.stop();
   await page.waitForSelector("#notice:not([hidden])");
   const text = await page.textContent("#notice p");

@@ -4,8 +4,9 @@
 //   example  the Cargo package to start, and `args`, its flags beside the port (optional)
 //   cases    [[name, async (t) => { … }], …], run in order against one server; see arena.test.mjs
 //
-// where `t` has `url`, `open(path, options)` for a page in a context of its own, `close(page)`, and `stop()` for the server. A
-// case fails by throwing; a page that writes an error to its console fails its case too.
+// where `t` has `url`, `open(path, options)` for a page in a context of its own, `close(page)` and `leave(page)`, `network()` for a
+// network that can be cut, and `stop()` for the server. A case fails by throwing; a page that writes an error to its console
+// fails its case too, unless it is one of those that the browser itself writes about a cut (`expectCuts()`).
 
 import { readdirSync } from "node:fs";
 import { browse } from "./pages.mjs";

@@ -2,11 +2,12 @@
 
 import assert from "node:assert/strict";
 import { PHONE } from "./pages.mjs";
+import { says as saysOfLink, seen } from "./waits.mjs";
 
 export const example = "tictactoe";
 export const cases = [
   ["two play to the end, and a third sees no secret", playToTheEnd],
-  ["who reloads loses, and sits down again", reload],
+  ["the game goes on over a cut and a reload", away],
   ["who leaves loses, and an old invitation opens a new table", leave],
 ];
 
@@ -44,15 +45,32 @@ async function playToTheEnd(t) {
   assert.equal(await ann.locator(".mark").count() - (await ann.locator(".seat .mark").count()), 0);
 }
 
-async function reload(t) {
-  const { ann, bob } = await seat(t);
+async function away(t) {
+  const net = await t.network();
+  const { ann, bob, room } = await seat(t, net);
   await hide(ann, 8);
   await hide(bob, 4);
-  await seen(ann, () => game.table.phase.is === "playing");
-  await bob.reload();
-  await seen(bob, () => window.game.table?.phase.is === "hiding");
-  const table = await bob.evaluate(() => game.table);
-  assert.deepEqual([table.you, table.round, table.chairs.x.wins, table.chairs.o.wins], ["o", 2, 1, 0]);
+  await move(ann, 0);
+  t.expectCuts();
+  net.cut();
+  await saysOfLink(bob, "lost", /^Connection lost/);
+  await ann.locator("#seat-o.away", { hasText: "away" }).waitFor();
+  await status(ann, "Bob lost the connection…");
+  await press(bob, 1);
+  await says(bob, "There is no connection: wait a moment.");
+  net.mend();
+  await saysOfLink(bob, "back", /^Back: \d+ messages? caught up$/);
+  await ann.locator("#seat-o:not(.away)").waitFor();
+  await move(bob, 1);
+
+  await ann.reload();
+  await saysOfLink(ann, "back", /^Back: fresh view$/);
+  assert.deepEqual(await traps(ann), [8, null], "the own trap is still known");
+  const table = await ann.evaluate(() => game.table);
+  assert.deepEqual([table.you, table.round, table.board.slice(0, 3)], ["x", 1, ["x", "o", null]]);
+  assert.equal(await ann.evaluate(() => game.room), room);
+  for (const [page, cell] of [[ann, 3], [bob, 2], [ann, 6]]) await move(page, cell);
+  await status(bob, "Three in a row: Ann wins");
 }
 
 async function leave(t) {
@@ -60,7 +78,7 @@ async function leave(t) {
   await hide(ann, 8);
   await hide(bob, 4);
   await seen(ann, () => game.table.phase.is === "playing");
-  await t.close(ann);
+  await ann.click("#leave");
   await status(bob, "You win: the other one left");
   const carl = await t.open("/?name=Carl&room=no-such-room");
   await seen(carl, () => window.game.table?.phase.is === "waiting");
@@ -69,11 +87,12 @@ async function leave(t) {
 }
 
 /** Ann at a desk and Bob on a phone, at a table of their own. */
-async function seat(t) {
+async function seat(t, net) {
   const ann = await t.open("/?name=Ann&room=new");
   await seen(ann, () => window.game.table);
   const room = await ann.evaluate(() => game.room);
-  const bob = await t.open(`/?name=Bob&room=${room}`, PHONE);
+  const path = `/?name=Bob&room=${room}`;
+  const bob = await t.open(net?.at(path) ?? path, PHONE);
   await seen(bob, () => window.game.table?.phase.is === "hiding");
   return { ann, bob, room };
 }
@@ -90,7 +109,6 @@ async function move(page, cell) {
 }
 
 const press = (page, cell) => page.locator(".cell").nth(cell).click();
-const seen = (page, what, argument) => page.waitForFunction(what, argument);
 const traps = (page) => page.evaluate(() => ["x", "o"].map((seat) => game.table.chairs[seat].trap?.cell ?? null));
 const says = (page, text) => page.locator("#toast", { hasText: text }).waitFor();
 const status = (page, text) => page.locator("#status", { hasText: text }).waitFor();

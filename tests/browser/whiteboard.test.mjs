@@ -2,11 +2,13 @@
 
 import assert from "node:assert/strict";
 import { PHONE } from "./pages.mjs";
+import { says, seen } from "./waits.mjs";
 
 export const example = "whiteboard";
 export const cases = [
   ["a stroke is seen by all, by those who come later too, and undone for all", drawAndUndo],
   ["a long stroke is split, and clear removes everything", splitAndClear],
+  ["what is drawn during a cut arrives, and a reload draws the board anew", away],
   ["on a phone one finger draws, and two zoom", fingers],
 ];
 
@@ -34,7 +36,7 @@ async function drawAndUndo(t) {
   await ann.click("#undo");
   for (const page of [ann, bob, cleo]) await has(page, 1);
   assert.equal((await strokes(cleo))[0].key.split("/")[0], String(await bob.evaluate(() => board.me)));
-  await t.close(bob);
+  await t.leave(bob);
   await seen(cleo, () => board.members.length === 2);
   await wipe(ann);
 }
@@ -59,6 +61,41 @@ async function splitAndClear(t) {
   await wipe(bob);
   await has(ann, 0);
   assert.ok(await ann.locator("#undo").isDisabled());
+}
+
+async function away(t) {
+  const net = await t.network();
+  const ann = await enter(t, "Ann", {}, net);
+  const bob = await enter(t, "Bob");
+  await drag(ann, wave);
+  await has(bob, 1);
+  t.expectCuts();
+  net.cut();
+  await says(ann, "lost", /^Connection lost/);
+  await drag(ann, (s) => [500, 200 + 200 * s]);
+  await has(ann, 2);
+  await drag(bob, (s) => [700, 200 + 200 * s]);
+  await has(bob, 2);
+  net.mend();
+  await says(ann, "back", /^Back: \d+ messages? caught up$/);
+  for (const page of [ann, bob]) await has(page, 3);
+  assert.deepEqual(await strokes(ann), await strokes(bob));
+
+  const [me, before] = [await ann.evaluate(() => board.me), await strokes(ann)];
+  await ann.reload();
+  await says(ann, "back", /^Back: fresh view$/);
+  assert.equal(await ann.evaluate(() => board.me), me);
+  assert.deepEqual(await strokes(ann), before);
+  await inked(ann);
+  // A new stroke takes no other's place, and what was drawn before can still be taken back.
+  await drag(ann, (s) => [300, 200 + 200 * s]);
+  await has(bob, 4);
+  for (const left of [3, 2, 1]) {
+    await ann.click("#undo");
+    await has(bob, left);
+  }
+  assert.ok(await ann.locator("#undo").isDisabled(), "the last one is not hers");
+  await wipe(ann);
 }
 
 async function fingers(t) {
@@ -87,8 +124,9 @@ async function fingers(t) {
   await wipe(bob);
 }
 
-async function enter(t, name, options) {
-  const page = await t.open(`/?name=${name}`, options);
+async function enter(t, name, options, net) {
+  const path = `/?name=${name}`;
+  const page = await t.open(net?.at(path) ?? path, options);
   await seen(page, () => window.board.me);
   return page;
 }
@@ -108,7 +146,6 @@ async function wipe(page) {
   await has(page, 0);
 }
 
-const seen = (page, what, argument) => page.waitForFunction(what, argument);
 const has = (page, count) => seen(page, (count) => board.strokes.length === count, count);
 const strokes = (page) =>
   page.evaluate(() => board.strokes.map(({ key, colour, width, points }) => ({ key, colour, width, points })));

@@ -45,6 +45,7 @@ fn pages() -> Router {
         .route("/draw.js", file("text/javascript", include_bytes!("../web/draw.js")))
         .route("/paint.js", file("text/javascript", include_bytes!("../web/paint.js")))
         .route("/input.js", file("text/javascript", include_bytes!("../web/input.js")))
+        .route("/link.js", file("text/javascript", include_bytes!("../../web/link.js")))
         .route("/base.css", file("text/css", include_bytes!("../../web/base.css")))
         .route("/parlor.js", file("text/javascript", include_bytes!("../../../clients/typescript/dist/parlor.js")))
 }

@@ -4,9 +4,12 @@
 import { connect } from "/parlor.js";
 import { draw } from "/draw.js";
 import { input } from "/input.js";
+import { earlier, link, seated, showLink, storage } from "/link.js";
 
 /** Discs are drawn this much behind the newest frame, so that there is nearly always a later place to move to. */
 const BEHIND_MS = 100;
+/** Messages older than this come from before the connection was back: they count, and are not worth a firework. */
+const OLD_MS = 500;
 /** Lines in the list of who is here. */
 const SHOWN = innerWidth < 640 ? 5 : 12;
 
@@ -30,6 +33,8 @@ const arena = {
   effects: [],
   /** Server time minus the page's, by the frame that was fastest on its way. */
   offset: null,
+  /** Whether what was missed is still coming in. */
+  late: false,
   renderTime: () => performance.now() + (arena.offset ?? 0) - BEHIND_MS,
 };
 window.arena = arena;
@@ -57,16 +62,22 @@ function ask() {
 
 async function start(name) {
   try {
-    arena.parlor = await connect(`${location.protocol}//${location.host}`, { name });
-    arena.parlor.lifecycle.on("ping", showPing);
-    arena.parlor.lifecycle.on("closed", () => gone("connection_closed"));
-    arena.parlor.lifecycle.on("error", (error) => toast(error.text));
-    const room = await join(arena.parlor);
-    enter(room);
+    const parlor = await connect(`${location.protocol}//${location.host}`, { name, storage });
+    arena.parlor = parlor;
+    parlor.lifecycle.on("ping", showPing);
+    parlor.lifecycle.on("disconnected", offline);
+    parlor.lifecycle.on("error", (error) => toast(error.text));
+    enter((await earlier(parlor, wanted)) ?? (await join(parlor)));
   } catch (error) {
     console.warn(error);
     gone(error.code, error.text);
   }
+}
+
+/** Whether the address asks for this room, in which the page was before it was loaded again. */
+function wanted({ id, role, view }) {
+  const [room, map] = [query.get("room"), query.get("map")];
+  return (!room || room === id) && (!map || room || map === view.map) && query.has("watch") === (role === "spectator");
 }
 
 function join(parlor) {
@@ -78,19 +89,28 @@ function join(parlor) {
 
 /** Registers everything before the first wait, so that nothing is missed. */
 function enter(room) {
-  const { view } = room;
   arena.room = room;
   arena.me = room.role === "player" ? room.player : 0;
-  arena.size = { x: view.width, y: view.height };
-  arena.map = view.map;
-  arena.winner = view.winner;
-  arena.orbs = view.orbs.map((orb) => ({ ...orb.at, worth: orb.worth, since: 0 }));
-  for (const disc of view.discs) add(disc);
   listen(room);
-  showRoom(room, view.goal);
+  seated(room);
+  showLink(arena.parlor, room, over);
+  show(room.view);
+  showRoom(room, room.view.goal);
   draw(arena, byId("scene"));
   if (arena.me) input(arena, { steer, dash });
   showPing({ rtt: arena.parlor.rtt });
+}
+
+/** The whole world, at first and whenever too much was missed: nothing of what was known before holds. */
+function show(view) {
+  arena.size = { x: view.width, y: view.height };
+  arena.map = view.map;
+  arena.winner = view.winner;
+  arena.effects = [];
+  arena.orbs = view.orbs.map((orb) => ({ ...orb.at, worth: orb.worth, since: 0 }));
+  arena.players.clear();
+  for (const disc of view.discs) add(disc);
+  showWinner();
   showHere();
 }
 
@@ -99,13 +119,22 @@ function enter(room) {
 function listen(room) {
   // What happens is shown when the discs are drawn where it happened.
   const soon = () => performance.now() + BEHIND_MS;
-  const say = (type, more) => arena.effects.push({ type, since: soon(), ...more });
+  const say = (type, more) => arena.late || arena.effects.push({ type, since: soon(), ...more });
+  room.onView(show);
+  arena.parlor.lifecycle.on("resumed", again);
   room.on("frame", moved);
   room.on("joined", ({ disc }) => add(disc));
   room.on("left", ({ id, lost }) => {
     const player = arena.players.get(id);
     arena.players.delete(id);
-    if (player) toast(lost ? `${player.name} lost the connection` : `${player.name} left`);
+    if (player) toast(lost ? `${player.name} did not come back` : `${player.name} left`);
+    showHere();
+  });
+  room.on("away", ({ id, away }) => {
+    const player = arena.players.get(id);
+    if (!player) return;
+    player.away = away;
+    if (id !== arena.me) toast(`${player.name} ${away ? "lost the connection" : "is back"}`);
     showHere();
   });
   room.on("eaten", ({ by, orb, next }) => {
@@ -120,7 +149,7 @@ function listen(room) {
   });
   room.on("dashed", ({ id }) => {
     const player = arena.players.get(id);
-    if (player) player.dashed = soon();
+    if (player && !arena.late) player.dashed = soon();
   });
   room.on("robbed", ({ by, whom }) => {
     say("robbed", { by, whom });
@@ -141,17 +170,18 @@ function listen(room) {
   room.onClosed(({ code }) => gone(code));
 }
 
-function add({ id, name, at, score, radius, wins }) {
+function add({ id, name, at, score, radius, wins, away }) {
   const hue = HUES[id % HUES.length];
-  arena.players.set(id, { id, name, score, radius, wins, hue, ...at, track: [], dashed: -1e9 });
+  arena.players.set(id, { id, name, score, radius, wins, away, hue, ...at, track: [], dashed: -1e9 });
   showHere();
 }
 
 /** A frame: places in tenths. Kept as a short track to draw between. */
 function moved({ now, discs }) {
+  arena.late = arena.offset !== null && arena.parlor.serverNow() - now > OLD_MS;
   const offset = now - performance.now();
-  // A late frame says that it was late, not that the clock changed: followed slowly.
-  const gain = arena.offset === null ? 1 : offset > arena.offset ? 0.3 : 0.02;
+  // A late frame says that it was late, not that the clock changed: followed slowly, and not at all after a cut.
+  const gain = arena.offset === null ? 1 : arena.late ? 0 : offset > arena.offset ? 0.3 : 0.02;
   arena.offset = (arena.offset ?? 0) + (offset - (arena.offset ?? 0)) * gain;
   for (const [id, x, y] of discs) {
     const player = arena.players.get(id);
@@ -166,12 +196,30 @@ function moved({ now, discs }) {
 // --- what the player says --------------------------------------------------------------------------------------------
 
 function steer(x, y) {
-  arena.steer = { x, y };
-  if (!arena.room.closed) arena.room.send("steer", { x, y });
+  // Only the newest counts: without a connection it waits here, and not in a queue behind all those before it.
+  if (!link.up || tell("steer", { x, y })) arena.steer = { x, y };
+}
+
+/** The disc has been standing still meanwhile; it goes on as its player steers by now. */
+function again() {
+  if (arena.me) tell("steer", arena.steer);
+}
+
+/** Whether it is said. When too much waits for a connection that takes nothing, it is not, and is tried anew. */
+function tell(type, payload) {
+  try {
+    arena.room.send(type, payload);
+    return true;
+  } catch (error) {
+    if (error.code !== "buffer_full" && error.code !== "room_closed") throw error;
+    return false;
+  }
 }
 
 async function dash() {
   if (arena.room.closed) return;
+  // Too late is no use either.
+  if (!link.up) return toast("No connection: no dash");
   try {
     const { ready_in_ms } = await arena.room.request("dash");
     cooling(ready_in_ms, ready_in_ms);
@@ -211,7 +259,6 @@ function showRoom(room, goal) {
   if (arena.me) setTimeout(() => (byId("hint").hidden = true), 9000);
   byId("share").hidden = false;
   byId("share").onclick = () => share(`${location.origin}/?room=${encodeURIComponent(room.id)}`);
-  showWinner();
 }
 
 async function share(link) {
@@ -227,7 +274,13 @@ async function share(link) {
 function showPing({ rtt }) {
   const chip = byId("ping");
   chip.classList.toggle("slow", rtt > 120);
+  chip.classList.remove("lost");
   chip.lastElementChild.textContent = `${rtt < 10 ? rtt.toFixed(1) : Math.round(rtt)} ms`;
+}
+
+function offline() {
+  byId("ping").classList.add("lost");
+  byId("ping").lastElementChild.textContent = "offline";
 }
 
 let due = false;
@@ -250,7 +303,8 @@ function showHere() {
 
 function row(player) {
   const line = document.createElement("li");
-  line.className = player.id === arena.me ? "me" : "";
+  line.classList.toggle("me", player.id === arena.me);
+  line.classList.toggle("away", player.away);
   line.dataset.player = player.id;
   const part = (tag, kind, text) => {
     const element = line.appendChild(document.createElement(tag));
@@ -260,6 +314,7 @@ function row(player) {
   };
   part("i", "dot", "").style.setProperty("--dot", `hsl(${player.hue} 85% 64%)`);
   part("span", "name", player.name);
+  if (player.away) part("small", "muted", "away");
   if (player.wins) part("span", "wins", `★${player.wins > 1 ? player.wins : ""}`).title = "rounds won";
   part("span", "score", player.score);
   return line;
@@ -281,7 +336,7 @@ function toast(text) {
 }
 
 const ENDS = {
-  connection_closed: "Disconnected – reload to rejoin.",
+  not_connected: "There is no connection to the server.",
   shutting_down: "The server is shutting down – reload to rejoin.",
   closed: "This room was closed.",
   room_closed: "This room was closed.",
@@ -289,16 +344,24 @@ const ENDS = {
   unknown_room: "There is no such room any more.",
   room_full: "This room is full.",
 };
+/** What link.js tells. */
+const TOLD = ["connection_closed", "lost", "expired"];
+
+/** Why there is no room, or none any more. */
+function gone(code, text) {
+  if (TOLD.includes(code)) return;
+  const elsewhere = ["unknown_room", "room_full", "closed", "room_closed"].includes(code);
+  if (elsewhere) over(ENDS[code], "Play in another room", () => location.assign("/"));
+  else over(ENDS[code] ?? text ?? code, "Reload");
+}
 
 /** The end, told once: the first reason is the real one. */
-function gone(code, text) {
+function over(text, way, how = () => location.reload()) {
   const notice = byId("notice");
-  byId("ping").classList.add("lost");
-  byId("ping").lastElementChild.textContent = "offline";
+  offline();
   if (!notice.hidden) return;
   notice.hidden = false;
-  notice.querySelector("p").textContent = ENDS[code] ?? text ?? code;
-  const elsewhere = ["unknown_room", "room_full", "closed", "room_closed"].includes(code);
-  notice.querySelector("button").textContent = elsewhere ? "Play in another room" : "Reload";
-  notice.querySelector("button").onclick = () => (elsewhere ? location.assign("/") : location.reload());
+  notice.querySelector("p").textContent = text;
+  notice.querySelector("button").textContent = way;
+  notice.querySelector("button").onclick = how;
 }

@@ -94,9 +94,10 @@ function grid(context, size, view, line) {
   context.stroke();
 }
 
-/** A player: a ball with eyes; a ring around oneself, a crown on the winner. */
+/** A player: a ball with eyes; a ring around oneself, a crown on the winner. Who is away is half there, and asleep. */
 export function disc(context, player, { me, wins, now }) {
   const { drawX: x, drawY: y, drawRadius: radius, hue } = player;
+  context.globalAlpha = player.away ? 0.42 : 1;
   if (me) glow(context, x, y, radius * 2.1, hue);
   const ball = sprite(`ball ${hue}`, 160, 160, (brush, half) => {
     const shade = brush.createRadialGradient(half * 0.72, half * 0.6, half * 0.1, half, half, half);
@@ -122,10 +123,11 @@ export function disc(context, player, { me, wins, now }) {
   }
   eyes(context, player, now);
   if (wins) crown(context, x, y - radius * 0.86, radius * 0.62);
+  context.globalAlpha = 1;
 }
 
-function eyes(context, { id, drawX, drawY, drawRadius: radius, lookX, lookY }, now) {
-  const blinks = (now + id * 977) % 3900 < 130;
+function eyes(context, { id, away, drawX, drawY, drawRadius: radius, lookX, lookY }, now) {
+  const blinks = away || (now + id * 977) % 3900 < 130;
   for (const side of [-1, 1]) {
     const x = drawX + side * radius * 0.34 + lookX * radius * 0.2;
     const y = drawY - radius * 0.1 + lookY * radius * 0.22;
@@ -165,4 +167,9 @@ export function label(context, player, me, scale) {
   const y = player.drawY + player.drawRadius + size * 1.35 + (me ? 4 : 0);
   context.strokeText(player.name, player.drawX, y);
   context.fillText(player.name, player.drawX, y);
+  if (!player.away) return;
+  context.font = `italic 500 ${size * 0.9}px system-ui, sans-serif`;
+  context.fillStyle = "#fbbf24";
+  context.strokeText("away", player.drawX, y + size * 1.15);
+  context.fillText("away", player.drawX, y + size * 1.15);
 }

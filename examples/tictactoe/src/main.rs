@@ -19,6 +19,7 @@ fn pages() -> Router {
         .route("/game.css", file("text/css", include_bytes!("../web/game.css")))
         .route("/game.js", file("text/javascript", include_bytes!("../web/game.js")))
         .route("/base.css", file("text/css", include_bytes!("../../web/base.css")))
+        .route("/link.js", file("text/javascript", include_bytes!("../../web/link.js")))
         .route("/page.js", file("text/javascript", include_bytes!("../../web/page.js")))
         .route("/parlor.js", file("text/javascript", include_bytes!("../../../clients/typescript/dist/parlor.js")))
 }

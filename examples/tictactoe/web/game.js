@@ -1,7 +1,7 @@
 // The page of tic-tac-toe with traps. The room sends a whole `table` after every change, so there is one picture to draw and
 // nothing to keep in step; `placed` only says what to make a fuss about.
 
-import { chip, enter, fatal, inviteBy, toast } from "/page.js";
+import { chip, enter, fatal, inviteBy, link, toast } from "/page.js";
 
 const LINES = [[0, 1, 2], [3, 4, 5], [6, 7, 8], [0, 3, 6], [1, 4, 7], [2, 5, 8], [0, 4, 8], [2, 4, 6]];
 const THINK_MS = 30_000;
@@ -31,6 +31,7 @@ window.game = {
   get table() { return table; },
   get room() { return room?.id; },
   get me() { return room?.player; },
+  get parlor() { return parlor; },
 };
 
 start().catch((error) => fatal(error.text || error.message));
@@ -40,20 +41,30 @@ async function start() {
   ({ parlor, room } = await enter("tictactoe"));
   room.on("table", show);
   room.on("placed", announce);
+  room.onView(show);
   inviteBy(at("invite"));
   inviteBy(at("ask"));
   at("rematch").onclick = () => ask("rematch");
+  at("leave").onclick = leave;
   show(room.view);
   setInterval(showClock, 100);
 }
 
 /** A request whose refusal is shown. Nothing is drawn before the room has agreed. */
 async function ask(type, payload) {
+  // The table may be another one by the time that this arrives.
+  if (!link.up) return toast("There is no connection: wait a moment.");
   try {
     await room.request(type, payload);
   } catch (error) {
     toast(REFUSALS[error.code]?.(error.params) ?? error.text);
   }
+}
+
+/** A seat is kept for whoever is only away; this gives it up. */
+function leave() {
+  parlor.close();
+  location.assign("/");
 }
 
 function tap(cell) {
@@ -96,7 +107,8 @@ function status() {
       if (!you) return "Both are hiding a trap";
       return mine().trap ? `Hidden. ${nameOf(foe())} is still choosing…` : "Hide your trap: pick a cell";
     case "playing":
-      return phase.turn === you ? "Your turn" : `${nameOf(phase.turn)} is thinking…`;
+      if (phase.turn === you) return "Your turn";
+      return table.chairs[phase.turn].away ? `${nameOf(phase.turn)} lost the connection…` : `${nameOf(phase.turn)} is thinking…`;
     default:
       return outcome(phase);
   }
@@ -123,6 +135,7 @@ function showSeats() {
     const turn = table.phase.is === "playing" ? table.phase.turn === seat : table.phase.winner === seat;
     card.classList.toggle("turn", turn);
     card.classList.toggle("empty", !chair);
+    card.classList.toggle("away", !!chair?.away);
     const name = element("span", "name", chair ? chair.name : "free seat");
     const wins = element("span", "wins", chair ? String(chair.wins) : "");
     card.replaceChildren(shape(seat, seat), name, wins, element("small", "", note(seat, chair)));

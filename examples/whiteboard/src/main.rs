@@ -29,6 +29,7 @@ fn pages() -> Router {
         .route("/strokes.js", file("text/javascript", include_bytes!("../web/strokes.js")))
         .route("/pen.js", file("text/javascript", include_bytes!("../web/pen.js")))
         .route("/base.css", file("text/css", include_bytes!("../../web/base.css")))
+        .route("/link.js", file("text/javascript", include_bytes!("../../web/link.js")))
         .route("/page.js", file("text/javascript", include_bytes!("../../web/page.js")))
         .route("/screen.js", file("text/javascript", include_bytes!("../web/screen.js")))
         .route("/parlor.js", file("text/javascript", include_bytes!("../../../clients/typescript/dist/parlor.js")))

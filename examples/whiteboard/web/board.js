@@ -6,7 +6,7 @@
 import { bytesOf, clamp, COLOURS, MAX_POINTS, pack, simplify, Strokes, unpack, WIDTHS } from "./strokes.js";
 import { Camera, listen } from "./pen.js";
 import { Screen } from "./screen.js";
-import { chip, enter, fatal, inviteBy, toast } from "/page.js";
+import { chip, enter, fatal, inviteBy, link, toast } from "/page.js";
 
 const SAY_EVERY_MS = 50;
 /** A newcomer is sent the whole board in one frame, and the broker lets no more than 256 KiB wait for a connection. */
@@ -26,7 +26,7 @@ const screen = new Screen(at("paper"), camera, { strokes, live, cursors, nameOf,
 const tool = { colour: 0, width: WIDTHS[1] };
 /** My finished strokes, as lists of keys: what undo takes back. */
 const mine = [];
-/** Keys by message number, for those that the room refuses to keep. */
+/** Parts by message number that the room has not told of yet: it may refuse them, and a view may be older than they are. */
 const sent = new Map();
 /** What I took back: the room may still be about to tell of it. */
 const undone = new Set();
@@ -39,6 +39,7 @@ window.board = {
   get strokes() { return strokes.sorted(); },
   get cursors() { return [...cursors.keys()]; },
   get live() { return [...live.keys()]; },
+  get parlor() { return parlor; },
   get members() { return [...members.values()]; },
   camera,
 };
@@ -54,15 +55,46 @@ async function start() {
   room.on("joined", ({ player, name }) => members.set(player, name) && showMembers());
   room.on("left", ({ player }) => gone(player));
   room.onRefused(refused);
-  for (const [player, name] of Object.entries(room.view.members)) members.set(Number(player), name);
-  for (const [key, value] of Object.entries(room.view.values)) kept(key, value);
-  showMembers();
+  room.onView(show);
+  show(room.view, { handled: 0 });
+  remember();
   listen(at("paper"), camera, { begin, extend, end, cancel, hover, moved: () => screen.redraw() });
+}
+
+/** The whole board, at first and whenever too much was missed. What I have drawn since the view lies on it. */
+function show({ members: here, values }, { handled }) {
+  screen.redraw();
+  members.clear();
+  live.clear();
+  cursors.clear();
+  for (const [player, name] of Object.entries(here)) members.set(Number(player), name);
+  for (const key of strokes.keys()) strokes.remove(key);
+  for (const [key, value] of Object.entries(values)) kept(key, value);
+  for (const [no, { key, part }] of sent) {
+    if (no <= handled) sent.delete(no);
+    else if (!undone.has(key)) strokes.put(key, part);
+  }
+  showMembers();
+  showTools();
+}
+
+/** After the page was loaded again: my strokes are still mine to take back, and new ones are numbered after them. */
+function remember() {
+  const byNumber = new Map();
+  for (const { key } of strokes.sorted()) {
+    const [player, n] = key.split("/").map(Number);
+    if (player === room.player) byNumber.set(n, [...(byNumber.get(n) ?? []), key]);
+  }
+  const numbers = [...byNumber.keys()].sort((a, b) => a - b);
+  mine.push(...numbers.map((n) => byNumber.get(n)));
+  strokeNo = numbers.at(-1) ?? 0;
+  showTools();
 }
 
 // What the others do.
 
 function kept(key, value) {
+  for (const [no, part] of sent) if (part.key === key) sent.delete(no);
   if (value === null) {
     if (strokes.remove(key)) screen.redraw();
     return showTools();
@@ -155,12 +187,15 @@ function keepPart() {
   const value = pack({ ...current, points });
   const key = `${room.player}/${current.n}/${current.keys.length}`;
   // The local copy makes undo work before the room has answered.
-  strokes.put(key, { ...current, points, bytes: bytesOf(value) });
+  const part = { ...current, points, bytes: bytesOf(value) };
+  strokes.put(key, part);
   screen.add(current);
-  if (!write(() => sent.set(room.send("set", { key, value }), key))) return;
-  current.keys.push(key);
   current.points = current.points.slice(-1);
   current.untold = 0;
+  if (write(() => sent.set(room.send("set", { key, value }), { key, part }))) return current.keys.push(key);
+  strokes.remove(key);
+  screen.redraw();
+  toast("Too much waits for the connection: a stroke was lost.");
 }
 
 function undo() {
@@ -179,6 +214,8 @@ function takeBack(keys) {
 }
 
 async function clear() {
+  // What the others have drawn by the time that this arrives is not meant.
+  if (!link.up) return toast("There is no connection: wait a moment.");
   mine.length = 0;
   const keys = strokes.keys();
   try {
@@ -210,6 +247,8 @@ const say = {
   now() {
     this.timer = null;
     this.last = performance.now();
+    // Where a pen was is worth nothing later; finished strokes wait for the connection.
+    if (!link.up) return;
     if (current === null) return write(() => room.send("cursor", pointer));
     const points = current.points.slice(current.untold);
     if (points.length === 0) return;
@@ -219,7 +258,7 @@ const say = {
   },
 };
 
-/** Whether it was written; a page whose connection is gone says so already. */
+/** Whether it was written, or waits to be: not when there is too much, or the room has ended. */
 function write(send) {
   try {
     send();
@@ -230,7 +269,7 @@ function write(send) {
 }
 
 function refused(error) {
-  const key = sent.get(error.no);
+  const key = sent.get(error.no)?.key;
   if (key === undefined) return;
   sent.delete(error.no);
   if (strokes.remove(key)) screen.redraw();
