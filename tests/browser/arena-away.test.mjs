@@ -1,6 +1,7 @@
 // The arena's players lose their connections and load their pages again: they stay who they are, and are told what happened.
 
 import assert from "node:assert/strict";
+import { awayPicture } from "./picture.mjs";
 import { plays, says, seen } from "./waits.mjs";
 
 export const example = "arena";
@@ -13,6 +14,7 @@ export const cases = [
   ["a page that is loaded again goes on as the same player", reload],
   ["a second tab takes over, and the first says so", duplicate],
   ["a seat that is given up is told", givenUp],
+  ["a picture", awayPicture],
 ];
 
 async function cut(t) {

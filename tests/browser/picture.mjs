@@ -1,13 +1,16 @@
-// The picture of the arena in the documentation: made anew when it is missing or `PARLOR_PICTURE=1` asks for it.
+// The pictures in the documentation: made anew when they are missing or `PARLOR_PICTURE=1` asks for them.
 
 import { existsSync, mkdirSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
 
-const FILE = join(import.meta.dirname, "../../docs/arena.png");
 const MOST_BYTES = 400 * 1024;
 
+const file = (name) => join(import.meta.dirname, "../../docs", name);
+const isWanted = (name) => !existsSync(file(name)) || process.env.PARLOR_PICTURE === "1";
+
+/** The arena, with somebody in the middle of it. */
 export async function picture(t) {
-  if (existsSync(FILE) && process.env.PARLOR_PICTURE !== "1") return;
+  if (!isWanted("arena.png")) return;
   const page = await t.open("/?name=Ada");
   // Those who are not in the picture themselves need no large one.
   const small = { viewport: { width: 240, height: 160 } };
@@ -25,9 +28,48 @@ export async function picture(t) {
     const age = performance.now() - arena.players.get(arena.me).dashed;
     return age > 60 && age < 400;
   });
-  mkdirSync(dirname(FILE), { recursive: true });
-  await page.screenshot({ path: FILE });
-  const { size } = statSync(FILE);
+  await take(page, "arena.png");
+}
+
+/** Two pages beside each other: one has lost its connection, and the other sees that. */
+export async function awayPicture(t) {
+  if (!isWanted("away.png")) return;
+  const net = await t.network();
+  t.expectCuts();
+  const page = await t.open("/", { viewport: { width: 1284, height: 400 } });
+  await page.setContent(`<style>body { margin: 0; display: flex; gap: 4px } iframe { width: 640px; height: 400px; border: 0 }</style>
+    <iframe name="ada" src="${net.at("/?name=Ada")}"></iframe><iframe name="ben" src="${new URL("/?name=Ben", t.url)}"></iframe>`);
+  const [ada, ben] = ["ada", "ben"].map((name) => page.frame({ name }));
+  for (const one of [ada, ben]) await one.waitForFunction(() => window.arena?.me > 0);
+  const hers = await ada.evaluate(() => arena.me);
+  const middle = { x: 1300, y: 850 };
+  await Promise.all([approach(ada, middle), approach(ben, { ...middle, x: middle.x - 130 })]);
+  net.cut();
+  await ben.waitForFunction((id) => arena.players.get(id).away, hers);
+  await ben.waitForFunction(() => document.getElementById("hint").hidden && document.getElementById("toast").hidden);
+  await ada.locator("#link", { hasText: /in [1-9]/ }).waitFor();
+  await take(page, "away.png");
+}
+
+/** Steers until it is there. */
+async function approach(frame, { x, y }) {
+  await frame.waitForFunction(
+    ({ x, y }) => {
+      const me = arena.players.get(arena.me);
+      const far = Math.hypot(x - me.x, y - me.y);
+      const by = far < 20 ? 0 : 1 / Math.max(far, 100);
+      arena.room.send("steer", { x: (x - me.x) * by, y: (y - me.y) * by });
+      return by === 0;
+    },
+    { x, y },
+    { timeout: 60_000, polling: 50 },
+  );
+}
+
+async function take(page, name) {
+  mkdirSync(dirname(file(name)), { recursive: true });
+  await page.screenshot({ path: file(name) });
+  const { size } = statSync(file(name));
   if (size > MOST_BYTES) throw new Error(`the picture has ${size} bytes, more than ${MOST_BYTES}`);
 }
 
