@@ -146,6 +146,7 @@ impl Connection {
             Some(Ok(Message::Close(frame))) => {
                 // Polled once more, tungstenite hands over its reply.
                 let _ = Pin::new(&mut self.ws).poll_next(cx);
+                self.writer.take_leave();
                 // A page that is left or loaded again says 1001 (RFC 6455, section 7.4.1).
                 Heard::Goodbye { for_good: frame.is_some_and(|frame| frame.code == WsCloseCode::Normal) }
             }

@@ -27,6 +27,8 @@ pub(crate) struct Writer {
     fault: Option<WsCloseCode>,
     /// Whether the frame at the front is control frames; more of them wait until it is out, so that they cannot pile up here.
     control: bool,
+    /// The client has said goodbye: the answer comes last.
+    leaving: bool,
     /// Whether the stream itself may hold some of what it has taken, as TLS does.
     unflushed: bool,
     /// What has been done since it was last asked.
@@ -52,6 +54,7 @@ impl Writer {
             // Between frames only: control frames must not cut into one.
             if !self.begun
                 && !self.control
+                && !self.leaving
                 && self.closing.is_none()
                 && let Some(control) = gate.take_control()
             {
@@ -69,6 +72,14 @@ impl Writer {
                     self.frames.push_back(last);
                 }
             }
+            if self.frames.is_empty()
+                && self.leaving
+                && self.closing.is_none()
+                && let Some(answer) = gate.take_control()
+            {
+                outbox.lend(answer.len());
+                self.frames.push_back(answer);
+            }
             if self.frames.is_empty() {
                 if self.unflushed && self.poll_flush(cx, gate)?.is_pending() {
                     return Poll::Pending;
@@ -85,6 +96,11 @@ impl Writer {
     /// Whether something waits for the socket to take it.
     pub(crate) fn blocked(&self) -> bool {
         self.unflushed || !self.frames.is_empty()
+    }
+
+    /// The client has said goodbye. After the answer nothing may be sent any more (RFC 6455, section 5.5.1), so what is owed goes first.
+    pub(crate) fn take_leave(&mut self) {
+        self.leaving = true;
     }
 
     /// If the connection ends for bad frames, it was WebSocket itself that the client broke, in this way.
