@@ -3,7 +3,7 @@
 use futures_util::{SinkExt, StreamExt};
 use parlor::broker::Broker;
 use parlor_protocol::codec::{NIL, to_payload};
-use parlor_protocol::frame::{Hello, Join, JoinMode, Joined, Role, TypeRef};
+use parlor_protocol::frame::{Hello, Join, JoinMode, Joined, ResumeWish, Role, TypeRef};
 use parlor_protocol::{BrokerFrame, ClientFrame, Codec, RoomNo};
 use serde::Serialize;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -62,6 +62,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Raw<S> {
         self.say(&ClientFrame::Hello(Hello { client: "raw".into(), ..Hello::default() })).await;
         assert!(matches!(self.hear().await, Heard::Frame(BrokerFrame::Welcome(_))));
         self
+    }
+
+    /// Says hello for a session to be kept, or to be taken up again; returns the answer.
+    pub async fn resume(mut self, wish: ResumeWish) -> (Self, BrokerFrame) {
+        let hello = Hello { client: "raw".into(), resume: Some(wish), ..Hello::default() };
+        self.say(&ClientFrame::Hello(hello)).await;
+        match self.hear().await {
+            Heard::Frame(answer) => (self, answer),
+            closed => panic!("neither welcome nor resumed but {closed:?}"),
+        }
     }
 
     /// Joins a room of the kind, or the room of the id.

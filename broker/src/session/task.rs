@@ -61,6 +61,7 @@ pub(super) struct Session {
     /// Frames of the client that it has been told were taken.
     acked: u64,
     sessions: Arc<Sessions>,
+    _listed: Listed,
 }
 
 /// Waiting for the client to come back.
@@ -104,6 +105,7 @@ impl Session {
             heard: false,
             acked: 0,
             sessions: sessions.clone(),
+            _listed: Listed { sessions: sessions.clone(), number },
         }
     }
 
@@ -222,7 +224,11 @@ impl Session {
         match next {
             Next::Listen => {}
             Next::Close(code) => self.close(code),
-            Next::Check(checking) => self.checking = Some(checking),
+            Next::Check(checking) => match (&self.checking, checking.answers()) {
+                // One after the other: a game's own check may take its time.
+                (Some(_), Some(id)) => self.talk.complain(Some(id), ErrorCode::RateLimited.into()),
+                _ => self.checking = Some(checking),
+            },
             Next::Enter(entrance) => {
                 let next = self.talk.enter(*entrance, &self.place);
                 self.follow(next);
@@ -303,7 +309,7 @@ impl Session {
                 Due::Nothing => {}
             }
             let age = now.saturating_duration_since(connection.since).as_millis() as u64;
-            if !self.talk.said_hello() && age >= limits.hello_timeout_ms {
+            if !self.talk.said_hello() && self.checking.is_none() && age >= limits.hello_timeout_ms {
                 self.outbox.close(CloseCode::HelloTimeout);
             } else if self.talk.token_is_over() {
                 self.talk.complain(None, ErrorCode::TokenExpired.into());
@@ -435,7 +441,13 @@ fn hand_over(place: &Place, mut offer: Box<Offer>) -> Result<(), Box<Offer>> {
     })
 }
 
-impl Drop for Session {
+/// A session in the directory. Dropped last, so that whoever waits for all sessions to be gone finds nothing left of them.
+struct Listed {
+    sessions: Arc<Sessions>,
+    number: u64,
+}
+
+impl Drop for Listed {
     fn drop(&mut self) {
         self.sessions.forget(self.number);
     }

@@ -3,7 +3,7 @@
 mod entry;
 mod rooms;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -33,7 +33,7 @@ pub(super) struct Conversation {
     outbox: Arc<Outbox>,
     number: u64,
     who: Option<Who>,
-    rooms: HashMap<RoomNo, InRoom>,
+    rooms: BTreeMap<RoomNo, InRoom>,
     /// Memberships that it has asked to end, until their rooms have let it go: so nobody joins and leaves faster than rooms can follow.
     leaving: Vec<Arc<MemberSlot>>,
     /// Rooms that this session may have made, as long as they live.
@@ -106,7 +106,7 @@ impl Conversation {
             outbox,
             number,
             who: None,
-            rooms: HashMap::new(),
+            rooms: BTreeMap::new(),
             leaving: Vec::new(),
             made: Vec::new(),
             bad_frames: 0,
@@ -264,7 +264,7 @@ impl Conversation {
 
     /// Leaves all rooms: the session is as good as gone.
     pub(super) fn hang_up(&mut self) {
-        for (_, InRoom { room, slot, .. }) in self.rooms.drain() {
+        for (_, InRoom { room, slot, .. }) in std::mem::take(&mut self.rooms) {
             let _ = room.push(Arrival::Leave { slot, why: Leave::Disconnected });
         }
     }
@@ -321,8 +321,10 @@ impl Drop for Conversation {
     fn drop(&mut self) {
         self.count();
         self.hang_up();
-        if self.who.is_some() {
-            self.registry().metrics().sessions.dec();
+        let Some(who) = &self.who else { return };
+        self.registry().metrics().sessions.dec();
+        if who.away {
+            self.registry().metrics().sessions_away.dec();
         }
     }
 }
