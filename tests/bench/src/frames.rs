@@ -2,6 +2,7 @@
 //!
 //! Deliberately not `parlor-protocol`: an instrument that shared the code under test would share its mistakes.
 
+use crate::kept::{self, Resumed, Terms};
 use crate::scan::{Malformed, Scan};
 use rmp::encode::{write_array_len, write_map_len, write_nil, write_str, write_uint};
 
@@ -12,7 +13,7 @@ pub const KIND: &str = "bench";
 /// The name of the only message.
 pub const MOVE: &str = "move";
 
-const OK: &str = "writing to a Vec does not fail";
+pub(crate) const OK: &str = "writing to a Vec does not fail";
 
 /// What a client sends, as far as `bench-plain` understands it.
 #[derive(Debug, PartialEq, Eq)]
@@ -73,8 +74,17 @@ fn room_option<'a>(scan: &mut Scan<'a>) -> Result<&'a str, Malformed> {
 /// What a server sends, as far as `bench-load` looks at it.
 #[derive(Debug, PartialEq, Eq)]
 pub enum ServerFrame<'a> {
-    /// The answer to hello.
-    Welcome,
+    /// The answer to hello: a new session.
+    Welcome {
+        /// How to come back to it, if that was asked for.
+        terms: Option<Terms>,
+        /// Why the session that hello named is gone.
+        lost: Option<&'a str>,
+    },
+    /// The answer to hello: the session that it named goes on.
+    Resumed(Resumed<'a>),
+    /// What a room shows in place of what was missed.
+    View(View<'a>),
     /// The answer to join.
     Joined(Joined<'a>),
     /// A message of a room.
@@ -96,6 +106,15 @@ pub struct Joined<'a> {
     pub types: Vec<&'a str>,
     /// How many of the types may be sent by number.
     pub routes: u64,
+    /// What the room shows, still encoded.
+    pub view: &'a [u8],
+}
+
+/// A view that takes the place of what was missed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct View<'a> {
+    /// Still encoded.
+    pub view: &'a [u8],
 }
 
 /// One output of a room.
@@ -126,9 +145,18 @@ impl<'a> ServerFrame<'a> {
                 kind: scan.uint()?,
                 payload: scan.rest(),
             })),
-            33 => Ok(ServerFrame::Welcome),
+            33 => {
+                let (terms, lost) = kept::welcome(&mut scan)?;
+                Ok(ServerFrame::Welcome { terms, lost })
+            }
             34 => Ok(ServerFrame::Joined(joined(&mut scan)?)),
             35 => Ok(ServerFrame::Types),
+            48 => Ok(ServerFrame::Resumed(kept::resumed(&mut scan)?)),
+            49 => {
+                scan.skip()?;
+                scan.skip()?;
+                Ok(ServerFrame::View(View { view: scan.rest() }))
+            }
             op @ 38..=40 => Ok(ServerFrame::Fault(op, scan.rest())),
             _ => Ok(ServerFrame::Other),
         }
@@ -151,7 +179,7 @@ fn joined<'a>(scan: &mut Scan<'a>) -> Result<Joined<'a>, Malformed> {
         }
     }
     let room = room.ok_or(Malformed("a joined frame with a room number"))?;
-    Ok(Joined { room, types, routes })
+    Ok(Joined { room, types, routes, view: scan.rest() })
 }
 
 /// `[1, {client}]`
@@ -282,8 +310,8 @@ mod tests {
 
     #[test]
     fn server_frames_come_back() {
-        assert_eq!(ServerFrame::parse(&welcome()), Ok(ServerFrame::Welcome));
-        let expected = Joined { room: 7, types: vec![MOVE], routes: 1 };
+        assert_eq!(ServerFrame::parse(&welcome()), Ok(ServerFrame::Welcome { terms: None, lost: None }));
+        let expected = Joined { room: 7, types: vec![MOVE], routes: 1, view: &[0xc0] };
         assert_eq!(ServerFrame::parse(&joined_answer(1, 7, "r", 2, 9)), Ok(ServerFrame::Joined(expected)));
         let expected = Publish { room: 7, seq: 1000, index: 0, kind: 0, payload: &[1] };
         assert_eq!(ServerFrame::parse(&publish(7, 1000, &[1])), Ok(ServerFrame::Publish(expected)));

@@ -6,6 +6,7 @@
 
 pub mod check;
 pub mod frames;
+pub mod kept;
 #[cfg(target_os = "linux")]
 pub mod load;
 pub mod moves;

@@ -5,7 +5,7 @@
 
 use parlor_bench::check::Layout;
 use parlor_bench::frames::{ClientFrame, SUBPROTOCOL, joined_answer, publish, welcome};
-use parlor_bench::load::{Load, Options, Pacing, Plan, Report};
+use parlor_bench::load::{Load, Options, Pacing, Plan, Report, Stay};
 use std::net::{SocketAddr, TcpListener};
 use std::thread;
 use tokio_tungstenite::tungstenite::handshake::server::{Request, Response};
@@ -15,7 +15,7 @@ use tokio_tungstenite::tungstenite::{Message, accept_hdr};
 fn play(address: SocketAddr, layout: Layout, pacing: Pacing) -> Report {
     let plan = Plan { pacing, warmup_ns: 50_000_000, window_ns: 200_000_000 };
     let server_pid = Some(std::process::id());
-    Load::connect(&Options { address, server_pid, layout, plan }).unwrap().play().unwrap()
+    Load::connect(&Options { address, server_pid, layout, stay: Stay::Connection, plan }).unwrap().play().unwrap()
 }
 
 fn plain_server() -> SocketAddr {

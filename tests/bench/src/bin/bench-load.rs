@@ -17,7 +17,8 @@ fn main() {
 mod linux {
     use clap::{Parser, ValueEnum};
     use parlor_bench::check::Layout;
-    use parlor_bench::load::{Failure, Load, Options, Pacing, Plan};
+    use parlor_bench::load::crowd::{self, CrowdReport, Scene};
+    use parlor_bench::load::{Failure, Load, Options, Pacing, Plan, Stay};
     use std::io;
     use std::net::SocketAddr;
     use std::process::ExitCode;
@@ -29,27 +30,34 @@ mod linux {
         /// The server, such as 127.0.0.1:7373.
         #[arg(long)]
         address: SocketAddr,
-        /// Measure this process through /proc.
+        /// Measure this process through /proc; `idle`, `stalled` and `storm` need it.
         #[arg(long)]
         server_pid: Option<u32>,
         /// What to play.
         #[arg(long, value_enum, default_value_t = Workload::Rooms)]
         workload: Workload,
-        /// Rooms; 50 for `rooms`, 1 for `pingpong` unless given.
+        /// Rooms [default: 50 for `rooms`, 1 `pingpong`, 1000 `idle`, 20 `stalled`, 200 `storm`].
         #[arg(long)]
         rooms: Option<u32>,
-        /// Clients in each room; 10 for `rooms`, 1 for `pingpong` unless given.
+        /// Clients in each room [default: 10, 1 for `pingpong`, 11 for `storm`].
         #[arg(long)]
         clients: Option<u32>,
-        /// Messages per client and second (`rooms`).
-        #[arg(long, default_value_t = 20.0)]
-        hz: f64,
+        /// Messages per second: of each client in `rooms`, of each room's sender elsewhere [default: 20, 400 for `stalled`, 5
+        /// for `storm`].
+        #[arg(long)]
+        hz: Option<f64>,
         /// Length of the measured window.
         #[arg(long, default_value_t = 8.0)]
         seconds: f64,
         /// Load before the window.
         #[arg(long, default_value_t = 1.0)]
         warmup: f64,
+        /// Sessions that outlive their connections, in `rooms` and `pingpong`.
+        #[arg(long)]
+        keep: bool,
+        /// Sessions that end with their connections, in `idle`.
+        #[arg(long, conflicts_with = "keep")]
+        no_keep: bool,
         /// Say `ready` when all have joined and wait for a line; at the end hold the sockets until standard input ends.
         /// A tracer attached in between sees the load and nothing else.
         #[arg(long)]
@@ -62,6 +70,25 @@ mod linux {
         Pingpong,
         /// All clients of all rooms send at a fixed rate.
         Rooms,
+        /// Sessions that do nothing.
+        Idle,
+        /// A tenth of the readers stops reading.
+        Stalled,
+        /// Everybody is cut off at once and comes back.
+        Storm,
+    }
+
+    impl Workload {
+        /// Rooms, clients in each, and messages a second.
+        fn size(self) -> (u32, u32, f64) {
+            match self {
+                Workload::Pingpong => (1, 1, 20.0),
+                Workload::Rooms => (50, 10, 20.0),
+                Workload::Idle => (1000, 10, 20.0),
+                Workload::Stalled => (20, 10, 400.0),
+                Workload::Storm => (200, 11, 5.0),
+            }
+        }
     }
 
     pub(super) fn main() -> ExitCode {
@@ -77,18 +104,27 @@ mod linux {
     }
 
     fn run(arguments: &Arguments) -> Result<bool, Failure> {
-        let (pacing, rooms, clients) = match arguments.workload {
-            Workload::Pingpong => (Pacing::Closed, 1, 1),
-            Workload::Rooms => (Pacing::Open { hz: arguments.hz }, 50, 10),
-        };
+        let (rooms, clients, hz) = arguments.workload.size();
         let layout = Layout { rooms: arguments.rooms.unwrap_or(rooms), members: arguments.clients.unwrap_or(clients) };
-        if layout.rooms == 0 || layout.members == 0 || !(0.001..=1e6).contains(&arguments.hz) {
+        let hz = arguments.hz.unwrap_or(hz);
+        if layout.rooms == 0 || layout.members == 0 || !(0.001..=1e6).contains(&hz) {
             return Err("there must be at least one room, one client and one message".into());
         }
+        match arguments.workload {
+            Workload::Pingpong => play(arguments, layout, Pacing::Closed),
+            Workload::Rooms => play(arguments, layout, Pacing::Open { hz }),
+            Workload::Idle => perform(arguments, layout, hz, crowd::idle),
+            Workload::Stalled => perform(arguments, layout, hz, crowd::stalled),
+            Workload::Storm => perform(arguments, layout, hz, crowd::storm),
+        }
+    }
+
+    fn play(arguments: &Arguments, layout: Layout, pacing: Pacing) -> Result<bool, Failure> {
         let options = Options {
             address: arguments.address,
             server_pid: arguments.server_pid,
             layout,
+            stay: if arguments.keep { Stay::Kept } else { Stay::Connection },
             plan: Plan { pacing, warmup_ns: nanos(arguments.warmup)?, window_ns: nanos(arguments.seconds)? },
         };
         let mut load = Load::connect(&options)?;
@@ -101,6 +137,25 @@ mod linux {
         if arguments.hold {
             io::copy(&mut io::stdin(), &mut io::sink())?;
         }
+        Ok(report.is_clean())
+    }
+
+    fn perform(
+        arguments: &Arguments,
+        layout: Layout,
+        hz: f64,
+        scenario: fn(&Scene) -> Result<CrowdReport, Failure>,
+    ) -> Result<bool, Failure> {
+        let report = scenario(&Scene {
+            address: arguments.address,
+            server_pid: arguments.server_pid.ok_or("this workload needs --server-pid")?,
+            layout,
+            stay: if arguments.no_keep { Stay::Connection } else { Stay::Kept },
+            hz,
+            window: Duration::try_from_secs_f64(arguments.seconds)?,
+            stalling: layout.members.div_ceil(10),
+        })?;
+        println!("{}", serde_json::to_string(&report)?);
         Ok(report.is_clean())
     }
 

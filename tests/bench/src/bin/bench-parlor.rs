@@ -24,6 +24,12 @@ impl Bench {
         self.moves += 1;
         ctx.broadcast(&m);
     }
+
+    /// How many moves there were: whoever is shown this knows which one comes next.
+    #[msg::view]
+    fn view(&self, _to: &Player) -> u64 {
+        self.moves
+    }
 }
 
 #[derive(Parser)]
@@ -40,10 +46,19 @@ async fn main() -> parlor::Result<()> {
     config.auth.guests = true;
     // All load comes from one address, as fast as it is asked for.
     (config.limits.messages_per_s, config.limits.bytes_per_s) = (1_000_000, 1 << 30);
+    (config.limits.connections, config.limits.sessions_away) = (50_000, 50_000);
     config.limits.connections_per_address = config.limits.connections;
+    allow_sockets();
     let broker = parlor::App::new().room::<Bench>().start(&config).await?;
     println!("listening on {}", broker.addr());
     parlor::broker::cli::interrupted().await;
     broker.shutdown().await;
     Ok(())
+}
+
+/// As many as the system lets this process have.
+fn allow_sockets() {
+    #[cfg(target_os = "linux")]
+    // Who needs more than are allowed hears it from the load generator.
+    let _ = parlor_bench::load::crowd::allow_sockets(0);
 }

@@ -1,6 +1,7 @@
 //! One client's socket with its two buffers. It frames and unframes; what frames mean is the engine's business.
 
 use crate::frames::{MoveType, send_header};
+use crate::kept::{Count, Terms};
 use crate::moves::Move;
 use crate::websocket::{self, Masker, Opcode};
 use std::io::{ErrorKind, Read, Write};
@@ -14,6 +15,8 @@ pub(super) struct Client {
     pub(super) io: TcpStream,
     /// Messages sent so far, which is also the next message's number.
     pub(super) sent: u32,
+    /// In a session that outlives its connections: when to acknowledge, and what has come.
+    pub(super) kept: Option<(Terms, Count)>,
     room: u64,
     kind: MoveType,
     masker: Masker,
@@ -24,7 +27,7 @@ pub(super) struct Client {
 
 impl Client {
     pub(super) fn new(io: TcpStream, room: u64, kind: MoveType, unread: &[u8], masker: Masker) -> Self {
-        Self { io, sent: 0, room, kind, masker, partial: unread.to_vec(), outgoing: Vec::new() }
+        Self { io, sent: 0, kept: None, room, kind, masker, partial: unread.to_vec(), outgoing: Vec::new() }
     }
 
     /// Puts the next message into the send buffer.
@@ -62,6 +65,13 @@ impl Client {
             Err(error) => return Err(error.into()),
         };
         let fresh = &scratch[..len];
+        let count = &mut self.kept;
+        let mut handle = |frame: &[u8]| {
+            if let Some((_, count)) = count {
+                count.see(frame)?;
+            }
+            handle(frame)
+        };
         if self.partial.is_empty() {
             let used = each_message(fresh, &mut self.masker, &mut self.outgoing, &mut handle)?;
             self.partial.extend_from_slice(&fresh[used..]);
@@ -69,6 +79,11 @@ impl Client {
             self.partial.extend_from_slice(fresh);
             let used = each_message(&self.partial, &mut self.masker, &mut self.outgoing, &mut handle)?;
             self.partial.drain(..used);
+        }
+        if let Some((terms, count)) = &mut self.kept
+            && count.is_due(terms)
+        {
+            self.masker.binary(&mut self.outgoing, &count.ack());
         }
         Ok(!self.outgoing.is_empty())
     }

@@ -1,9 +1,10 @@
 //! Brings all clients into their rooms, one after the other and blocking, before the load begins.
 
-use super::Failure;
 use super::client::Client;
+use super::{Failure, Stay};
 use crate::check::Layout;
 use crate::frames::{self, Joined, MOVE, MoveType, SUBPROTOCOL, ServerFrame};
+use crate::kept::{self, Count};
 use crate::websocket::{self, Masker};
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -13,24 +14,35 @@ use std::time::Duration;
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Connects every client of the layout and joins it to its room.
-pub(super) fn connect_all(address: SocketAddr, layout: Layout) -> Result<Vec<Client>, Failure> {
+pub(super) fn connect_all(address: SocketAddr, layout: Layout, stay: Stay) -> Result<Vec<Client>, Failure> {
     (0..layout.clients())
         .map(|client| {
             let room = format!("room-{}", layout.room(client));
-            connect(address, client, &room).map_err(|error| format!("client {client}: {error}").into())
+            connect(address, client, &room, stay).map_err(|error| format!("client {client}: {error}").into())
         })
         .collect()
 }
 
-fn connect(address: SocketAddr, client: u32, room: &str) -> Result<Client, Failure> {
+fn connect(address: SocketAddr, client: u32, room: &str, stay: Stay) -> Result<Client, Failure> {
     let io = TcpStream::connect(address)?;
     io.set_nodelay(true)?;
     io.set_read_timeout(Some(PATIENCE))?;
-    let mut dialog = Dialog { io, unread: Vec::new(), masker: Masker::new(client.wrapping_mul(2_654_435_761)) };
+    let mut dialog = Dialog {
+        io,
+        unread: Vec::new(),
+        masker: Masker::new(client.wrapping_mul(2_654_435_761)),
+        count: Count::default(),
+    };
 
     dialog.upgrade(address)?;
-    dialog.write(&frames::hello())?;
-    dialog.await_frame(|frame| matches!(frame, ServerFrame::Welcome).then_some(()))?;
+    dialog.write(&if stay == Stay::Kept { kept::hello(None) } else { frames::hello() })?;
+    let terms = dialog.await_frame(|frame| match frame {
+        ServerFrame::Welcome { terms, .. } => Some(terms),
+        _ => None,
+    })?;
+    if terms.is_some() != (stay == Stay::Kept) {
+        return Err("the server keeps sessions that it should not, or the reverse".into());
+    }
     dialog.write(&frames::join(1, room))?;
     let (room, kind) = dialog.await_frame(|frame| match frame {
         ServerFrame::Joined(joined) => Some((joined.room, move_type(&joined))),
@@ -38,10 +50,13 @@ fn connect(address: SocketAddr, client: u32, room: &str) -> Result<Client, Failu
     })?;
 
     dialog.io.set_nonblocking(true)?;
-    Ok(Client::new(dialog.io, room, kind, &dialog.unread, dialog.masker))
+    // The answer to the join, and the types that came before it, were counted frames too.
+    let mut client = Client::new(dialog.io, room, kind, &dialog.unread, dialog.masker);
+    client.kept = terms.map(|terms| (terms, dialog.count));
+    Ok(client)
 }
 
-fn move_type(joined: &Joined<'_>) -> MoveType {
+pub(super) fn move_type(joined: &Joined<'_>) -> MoveType {
     let place = joined.types.iter().position(|&name| name == MOVE).map(|place| place as u64);
     place.filter(|&place| place < joined.routes).map_or(MoveType::Name, MoveType::Number)
 }
@@ -51,6 +66,7 @@ struct Dialog {
     io: TcpStream,
     unread: Vec<u8>,
     masker: Masker,
+    count: Count,
 }
 
 impl Dialog {
@@ -76,6 +92,7 @@ impl Dialog {
     fn await_frame<T>(&mut self, wanted: impl Fn(ServerFrame<'_>) -> Option<T>) -> Result<T, Failure> {
         loop {
             while let Some(frame) = websocket::parse(&self.unread)? {
+                self.count.see(frame.payload)?;
                 let found = match ServerFrame::parse(frame.payload)? {
                     ServerFrame::Fault(op, rest) => {
                         let text = String::from_utf8_lossy(rest).into_owned();

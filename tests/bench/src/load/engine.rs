@@ -240,6 +240,7 @@ impl Engine {
         let ours = own + server.map_or(0.0, |server| server.cpu_s);
         let (errors, told) = self.tally.checker.violations();
         Ok(Report {
+            kept: self.clients.iter().any(|client| client.kept.is_some()),
             seconds: Duration::from_nanos(self.plan.window_ns).as_secs_f64(),
             sent: sent.iter().map(|&sent| u64::from(sent)).sum(),
             delivered: self.tally.delivered,

@@ -5,6 +5,7 @@
 
 mod client;
 mod connect;
+pub mod crowd;
 mod engine;
 mod pacing;
 mod report;
@@ -26,8 +27,19 @@ pub struct Options {
     pub server_pid: Option<u32>,
     /// Rooms and their members.
     pub layout: Layout,
+    /// Whether sessions are kept.
+    pub stay: Stay,
     /// When messages are sent.
     pub plan: Plan,
+}
+
+/// What becomes of a session when its connection is lost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stay {
+    /// It ends.
+    Connection,
+    /// It is kept: both sides count and acknowledge.
+    Kept,
 }
 
 /// Why a run gave no figures at all.
@@ -41,7 +53,7 @@ pub struct Load {
 impl Load {
     /// Brings every client into its room.
     pub fn connect(options: &Options) -> Result<Self, Failure> {
-        let clients = connect::connect_all(options.address, options.layout)?;
+        let clients = connect::connect_all(options.address, options.layout, options.stay)?;
         Ok(Self { engine: Engine::new(options, clients)? })
     }
 

@@ -7,6 +7,8 @@ use serde::Serialize;
 /// What a run gave.
 #[derive(Debug, Clone, Serialize)]
 pub struct Report {
+    /// Whether sessions were such as outlive their connections.
+    pub kept: bool,
     /// Length of the measured window.
     pub seconds: f64,
     /// Messages sent, warm-up included.
