@@ -1,6 +1,6 @@
 //! One run: a fresh server, a load generator, one line of figures.
 
-use super::Workload;
+use super::{Workload, hold};
 use crate::proc::{self, Failure, Server};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -9,6 +9,9 @@ use std::process::{Command, Stdio};
 
 /// The servers that are compared; the first is the measure of the others.
 pub(super) const SERVERS: [&str; 2] = ["plain", "parlor"];
+
+/// Parlor again, with sessions that outlive their connections.
+pub(super) const KEPT: &str = "kept";
 
 /// Beyond this share of a pinned server's core, in percent, latency says nothing about the server's speed.
 const SATURATED: f64 = 85.0;
@@ -68,17 +71,25 @@ impl Bench {
 
     /// Runs once; the figures. A violation of order or completeness ends the benchmark: wrong answers have no speed.
     pub(super) fn measure(&self, server: &str, workload: Workload) -> Result<Value, Failure> {
-        let running = self.start(server)?;
+        let running = self.start(if server == KEPT { "parlor" } else { server })?;
         let mut load = self.load(&running, workload);
         load.args(["--seconds", &self.shape.seconds.to_string(), "--hz", &self.shape.hz.to_string()]);
-        let output = load.stderr(Stdio::inherit()).output()?;
-        let line = String::from_utf8(output.stdout)?;
-        if !output.status.success() {
-            return Err(format!("{server} failed in {}: {}\n{line}", workload.name(), output.status).into());
+        if server == KEPT {
+            load.arg("--keep");
         }
-        let figures: Value = serde_json::from_str(&line)?;
+        let figures = figures(server, workload, &mut load)?;
         println!("{server:>6}: {}", summary(&figures));
         self.warn(server, workload, &figures);
+        Ok(figures)
+    }
+
+    /// Runs a workload about Parlor alone once. There too, a client that lost something ends the benchmark.
+    pub(super) fn hold(&self, workload: Workload) -> Result<Value, Failure> {
+        let running = self.start("parlor")?;
+        let mut load = self.load(&running, workload);
+        load.args(["--seconds", &self.shape.seconds.to_string()]);
+        let figures = figures("parlor", workload, &mut load)?;
+        println!("{}", hold::summary(workload, &figures));
         Ok(figures)
     }
 
@@ -103,6 +114,16 @@ impl Bench {
     }
 }
 
+/// What the load generator prints.
+fn figures(server: &str, workload: Workload, load: &mut Command) -> Result<Value, Failure> {
+    let output = load.stderr(Stdio::inherit()).output()?;
+    let line = String::from_utf8(output.stdout)?;
+    if !output.status.success() {
+        return Err(format!("{server} failed in {}: {}\n{line}", workload.name(), output.status).into());
+    }
+    Ok(serde_json::from_str(&line)?)
+}
+
 fn summary(figures: &Value) -> String {
     format!(
         "{} deliveries, p50 {} us, p99 {} us, {} CPU us and {} switches per delivery, \
@@ -122,7 +143,7 @@ fn share_of_core(figures: &Value, pointer: &str) -> f64 {
     100.0 * number(figures, pointer) / number(figures, "/seconds")
 }
 
-fn number(figures: &Value, pointer: &str) -> f64 {
+pub(super) fn number(figures: &Value, pointer: &str) -> f64 {
     figures.pointer(pointer).and_then(Value::as_f64).unwrap_or(f64::NAN)
 }
 

@@ -1,7 +1,7 @@
 //! From the figures of all runs to one Markdown table.
 
-use super::Workload;
-use super::run::SERVERS;
+use super::run::{KEPT, SERVERS};
+use super::{COMPARED, Workload};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -40,28 +40,36 @@ impl Results {
 
     /// Parlor's CPU per delivery in `rooms`, as a multiple of the plain server's.
     pub(super) fn cpu_ratio(&self) -> Option<f64> {
-        median(&self.ratios(Workload::Rooms, CPU))
+        median(&self.ratios(Workload::Rooms, CPU, SERVERS))
     }
 
     pub(super) fn to_markdown(&self) -> String {
         let [first, second] = SERVERS;
         let mut out =
             format!("| workload | figure | {first} | {second} | {second} / {first} |\n|---|---|--:|--:|--:|\n");
-        for workload in [Workload::Pingpong, Workload::Rooms] {
+        for workload in COMPARED {
             for (_, label, pointer) in ROWS.into_iter().filter(|row| row.0 == workload) {
-                self.write_row(&mut out, workload, label, pointer);
+                self.write_row(&mut out, workload, (label, pointer), SERVERS);
             }
             self.write_calls(&mut out, workload);
         }
-        out
+        if self.runs.contains_key(&(Workload::Rooms, KEPT)) {
+            out.push_str(
+                "\n| workload | figure | ends with its connection | kept | kept / not |\n|---|---|--:|--:|--:|\n",
+            );
+            for (_, label, pointer) in ROWS.into_iter().filter(|row| row.0 == Workload::Rooms) {
+                self.write_row(&mut out, Workload::Rooms, (label, pointer), ["parlor", KEPT]);
+            }
+        }
+        if self.runs.is_empty() { String::new() } else { out }
     }
 
-    fn write_row(&self, out: &mut String, workload: Workload, label: &str, pointer: &str) {
-        let [first, second] = SERVERS.map(|server| median(&self.series(workload, server, pointer)));
+    fn write_row(&self, out: &mut String, workload: Workload, (label, pointer): (&str, &str), of: [&'static str; 2]) {
+        let [first, second] = of.map(|server| median(&self.series(workload, server, pointer)));
         if first.is_none() && second.is_none() {
             return;
         }
-        let ratios = self.ratios(workload, pointer);
+        let ratios = self.ratios(workload, pointer, of);
         let ratio = median(&ratios).map_or("-".to_owned(), |middle| {
             let lowest = ratios.iter().copied().fold(f64::INFINITY, f64::min);
             let highest = ratios.iter().copied().fold(0.0, f64::max);
@@ -91,13 +99,13 @@ impl Results {
         runs.iter().filter_map(|run| run.pointer(pointer)?.as_f64()).collect()
     }
 
-    fn ratios(&self, workload: Workload, pointer: &str) -> Vec<f64> {
-        let [first, second] = SERVERS.map(|server| self.series(workload, server, pointer));
+    fn ratios(&self, workload: Workload, pointer: &str, of: [&'static str; 2]) -> Vec<f64> {
+        let [first, second] = of.map(|server| self.series(workload, server, pointer));
         first.iter().zip(&second).filter(|(first, _)| **first > 0.0).map(|(first, second)| second / first).collect()
     }
 }
 
-fn cell(value: Option<f64>) -> String {
+pub(super) fn cell(value: Option<f64>) -> String {
     match value {
         None => "-".to_owned(),
         Some(value) if value >= 100.0 => format!("{value:.0}"),
@@ -107,7 +115,7 @@ fn cell(value: Option<f64>) -> String {
 }
 
 /// The middle value, or the mean of the middle two.
-fn median(values: &[f64]) -> Option<f64> {
+pub(super) fn median(values: &[f64]) -> Option<f64> {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
     let middle = sorted.len() / 2;
@@ -149,6 +157,15 @@ mod tests {
         assert!(table.contains("| pingpong | round trip p50, us | 50.00 | - | - |"), "{table}");
         assert!(table.contains("| pingpong | system calls per delivery | 1.00 | - | - |"), "{table}");
         assert!(!table.contains("rooms"), "{table}");
+    }
+
+    #[test]
+    fn keeping_sessions_is_a_table_of_its_own() {
+        let mut results = Results::default();
+        results.add(Workload::Rooms, "parlor", run(1.0, 4.0));
+        results.add(Workload::Rooms, KEPT, run(1.0, 5.0));
+        let table = results.to_markdown();
+        assert!(table.contains("| rooms | CPU us per delivery | 4.00 | 5.00 | 1.25 (1.25 to 1.25) |"), "{table}");
     }
 
     #[test]
