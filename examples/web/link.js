@@ -17,19 +17,22 @@ export function showLink(parlor, room, over) {
     set(false);
     countDown(performance.now() + retryIn);
   });
-  let afresh = false;
+  let since = -Infinity;
   lifecycle.on("resumed", ({ rooms }) => {
     set(true);
     const here = rooms.find((one) => one.room === room);
-    afresh = here?.outcome === "view";
+    since = performance.now();
+    say(null);
     if (here?.outcome === "recovered") say("back", `Back: ${messages(here.frames)} caught up`);
   });
   // Also without a cut: when this page was too slow for what it was sent.
   lifecycle.on("resync", () => {
-    say("back", afresh ? "Back: fresh view" : "Too slow for all of it: fresh view");
-    afresh = false;
+    say("back", performance.now() - since < SHOWN_MS ? "Back: fresh view" : "Too slow for all of it: fresh view");
   });
-  lifecycle.on("lost", () => set(true));
+  lifecycle.on("lost", () => {
+    set(true);
+    say(null);
+  });
   lifecycle.on("closed", ({ code, resumable }) => {
     set(false);
     say(null);

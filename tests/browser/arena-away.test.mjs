@@ -74,6 +74,7 @@ async function silent(t) {
     arena.parlor.lifecycle.on("disconnected", () => (window.noticed ??= performance.now() - began));
   });
   net.forget();
+  await ann.waitForFunction(() => window.noticed, null, { timeout: 20_000 });
   await says(ann, "back", /^Back: \d+ messages caught up$/);
   const noticed = await ann.evaluate(() => window.noticed);
   assert.ok(noticed < 15_000, `noticed after ${Math.round(noticed)} ms`);
@@ -85,8 +86,8 @@ async function reload(t) {
   await collects(ann);
   const before = await known(ann, id);
   await ann.reload();
-  await plays(ann);
   await says(ann, "back", /^Back: fresh view$/);
+  await plays(ann);
   assert.equal(await ann.evaluate(() => arena.me), id);
   const after = await known(ann, id);
   assert.equal(after.name, before.name);
@@ -120,8 +121,8 @@ async function givenUp(t) {
     sessionStorage.setItem(`parlor:ws://${location.host}/ws`, "AAAAAAAAAAE");
   });
   await ann.reload();
-  await plays(ann);
   await says(ann, "gone", /^Your seat was given up/);
+  await plays(ann);
   assert.notEqual(await ann.evaluate(() => arena.me), id);
 }
 

@@ -17,7 +17,7 @@ const wanted = (file) => file.endsWith(".test.mjs") && (words.length === 0 || wo
 const files = readdirSync(import.meta.dirname).filter(wanted).sort();
 const count = { passed: 0, failed: 0 };
 // A browser or a server that hangs must not hang whoever waits for the result. Building may take its time.
-const PATIENCE_MS = 300_000;
+const PATIENCE_MS = 480_000;
 
 try {
   if (files.length === 0) throw new Error(`no test is called ${words.join(" or ")}`);

@@ -69,7 +69,7 @@ function show({ members: here, values }, { handled }) {
   cursors.clear();
   for (const [player, name] of Object.entries(here)) members.set(Number(player), name);
   for (const key of strokes.keys()) strokes.remove(key);
-  for (const [key, value] of Object.entries(values)) kept(key, value);
+  for (const [key, value] of Object.entries(values)) lay(key, value);
   for (const [no, { key, part }] of sent) {
     if (no <= handled) sent.delete(no);
     else if (!undone.has(key)) strokes.put(key, part);
@@ -94,10 +94,15 @@ function remember() {
 // What the others do.
 
 function kept(key, value) {
+  lay(key, value);
+  showTools();
+}
+
+function lay(key, value) {
   for (const [no, part] of sent) if (part.key === key) sent.delete(no);
   if (value === null) {
     if (strokes.remove(key)) screen.redraw();
-    return showTools();
+    return;
   }
   const part = unpack(value);
   if (part === null || undone.has(key)) return;
@@ -108,7 +113,6 @@ function kept(key, value) {
   const [player, stroke] = key.split("/").map(Number);
   const theirs = live.get(player);
   if (theirs?.n === stroke) theirs.points = part.points.slice(-1);
-  showTools();
 }
 
 function drawn(player, data) {
