@@ -283,6 +283,9 @@ impl Ring {
             frame.is_counted() && !(frame.is_of(&due) && matches!(frame.kind, Kind::Publish | Kind::View))
         });
         self.due = due;
+        // Of a room that the client has left the end pays, which may have been said already.
+        let ended = |room| self.unsent.iter().any(|frame| frame.kind == Kind::End && frame.room == Some(room));
+        self.due.retain(|due| rooms.contains(&due.room) || !ended(due.room));
         let mut missed = HashMap::new();
         for frame in self.unsent.iter().filter(|frame| frame.is_counted()) {
             frame.room.into_iter().for_each(|room| *missed.entry(room).or_default() += 1);
@@ -425,7 +428,7 @@ impl Ring {
         let forgotten = received < self.acked;
         self.ack(received)?;
         for (room, last) in std::mem::take(&mut self.holes) {
-            if last > received && rooms.contains(&room) {
+            if last > received {
                 self.owe(room);
             }
         }

@@ -258,3 +258,31 @@ proptest! {
         }
     }
 }
+
+/// No view comes of a room that the client has asked to leave, so nothing may come behind a gap but the end.
+#[test]
+fn of_a_room_that_is_being_left_only_the_end_follows_a_gap() {
+    let text = |kind, text: &str| vec![frame(kind, 1, text.to_owned())];
+    for ends_first in [false, true] {
+        let mut ring = Ring::new(BOUND);
+        ring.keep();
+        for n in 0..=BOUND.frames {
+            assert_eq!(ring.push(&mut text(Kind::Publish, &n.to_string()), 0), Fit::Yes);
+            ring.take(&mut VecDeque::new(), 1, usize::MAX);
+        }
+        if ends_first {
+            ring.push(&mut text(Kind::End, "end"), 0);
+        }
+        ring.leave();
+        assert_eq!(ring.resume(Some(0), &[]).unwrap().missed.get(&RoomNo(1)).copied(), ends_first.then_some(1));
+        if !ends_first {
+            ring.push(&mut text(Kind::Publish, "late"), 0);
+            ring.push(&mut text(Kind::End, "end"), 0);
+        }
+        // It has joined again.
+        ring.push(&mut text(Kind::Publish, "again"), 0);
+        let mut taken = VecDeque::new();
+        ring.take(&mut taken, BOUND.frames, usize::MAX);
+        assert_eq!(taken, ["end", "again"]);
+    }
+}
