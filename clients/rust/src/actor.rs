@@ -37,10 +37,13 @@ where
     shared.silence.restart();
     let (mut sink, mut stream) = socket.split();
     tokio::select! {
-        end = read_loop(&mut stream, inbox, &shared.silence) => end,
-        end = write_loop(&mut sink, shared) => end,
+        // Always in the same order, so that a simulation can be repeated. Reading comes last: what there is to write is bounded, what
+        // there is to read is not, and one turn of the task may do only so much.
+        biased;
         end = watch(shared) => end,
         end = overdue(shared) => end,
+        end = write_loop(&mut sink, shared) => end,
+        end = read_loop(&mut stream, inbox, &shared.silence) => end,
         never = keep_fresh(shared) => match never {},
     }
 }
@@ -113,14 +116,15 @@ async fn write_until_closing(
             return Ok(End::by_us());
         }
         tokio::select! {
+            biased;
+            () = pings.next() => {
+                shared.ask_ack();
+                feed_ping(sink, shared).await?;
+            }
             () = shared.wake.notified() => {
                 if shared.silence.take_probe() {
                     feed_ping(sink, shared).await?;
                 }
-            }
-            () = pings.next() => {
-                shared.ask_ack();
-                feed_ping(sink, shared).await?;
             }
         }
     }

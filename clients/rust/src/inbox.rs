@@ -2,7 +2,7 @@
 //!
 //! No I/O. Whatever the broker says, the worst that comes of it is [`Violation`].
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -25,7 +25,7 @@ const LOST: &str = "lost";
 #[derive(Debug)]
 pub(crate) struct Inbox {
     shared: Arc<Shared>,
-    rooms: HashMap<RoomNo, Entry>,
+    rooms: BTreeMap<RoomNo, Entry>,
 }
 
 #[derive(Debug)]
@@ -60,7 +60,7 @@ pub(crate) type Full = Option<Arc<Member>>;
 
 impl Inbox {
     pub(crate) fn new(shared: Arc<Shared>) -> Self {
-        Self { shared, rooms: HashMap::new() }
+        Self { shared, rooms: BTreeMap::new() }
     }
 
     pub(crate) fn codec(&self) -> Codec {
@@ -129,7 +129,7 @@ impl Inbox {
     /// The session is gone, and all its rooms with it.
     pub(crate) fn lose(&mut self, reason: &str) {
         self.shared.lose(reason, self.rooms.values().map(|entry| &*entry.member));
-        for (_, entry) in self.rooms.drain() {
+        for (_, entry) in std::mem::take(&mut self.rooms) {
             // Nothing is read at present, so nobody has to wait for a full queue.
             let _ = entry.close(LOST.to_owned(), NIL);
         }

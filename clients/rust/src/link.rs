@@ -3,7 +3,7 @@
 //! One lock guards both, so that a frame and its waiter are registered together, before the end or not at all, and so that
 //! the number of a message is taken in the order in which messages are written. The lock is never held across an await.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -48,7 +48,7 @@ pub(crate) struct Shared {
 #[derive(Debug, Default)]
 struct Link {
     positions: Positions,
-    waiting: HashMap<u64, Waiter>,
+    waiting: BTreeMap<u64, Waiter>,
     end: Option<End>,
 }
 
@@ -309,7 +309,7 @@ impl Link {
 }
 
 /// Tells all who wait that no answer will come.
-fn forsake(waiting: HashMap<u64, Waiter>, why: impl Fn() -> ClientError) {
+fn forsake(waiting: BTreeMap<u64, Waiter>, why: impl Fn() -> ClientError) {
     for waiter in waiting.into_values() {
         let error = if waiter.kind == Kind::Request { ClientError::OutcomeUnknown } else { why() };
         let _ = waiter.to.send(Err(error));
