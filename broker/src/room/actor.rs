@@ -157,7 +157,7 @@ impl RoomActor {
         for _ in 0..BATCH {
             let Some(arrival) = self.arrivals.pop_front() else { return };
             if let Arrival::Join(join) = &arrival {
-                self.state.make_way(&join.account);
+                self.state.make_way(&join.account, join.ticket.as_ref());
                 self.evict().await;
             }
             if let Some(input) = self.number(arrival) {

@@ -61,7 +61,7 @@ impl<R: Room> TestRoom<R> {
     ) -> Result<PlayerId> {
         let (account, name) = (format!("account-{name}"), name.to_owned());
         self.has_seat(role, &account)?;
-        self.state.make_way(&account);
+        self.state.make_way(&account, ticket.as_ref());
         self.settle();
         let inbox = Inbox::new(role, account.clone());
         let link = TestLink(inbox.clone());

@@ -4,8 +4,8 @@ use std::borrow::Cow;
 
 use bytes::Bytes;
 use parlor_protocol::codec::NIL;
-use parlor_protocol::frame::Joined;
-use parlor_protocol::policy::OnPanic;
+use parlor_protocol::frame::{Joined, Role};
+use parlor_protocol::policy::{Admission, OnPanic};
 use parlor_protocol::room::{
     Audience, Cause, CloseWhy, Fault, Input, Leave, Origin, Outcome, Output, Player, TimerId, Topic, UsedTicket, WorkId,
 };
@@ -133,8 +133,13 @@ impl<L: Link> RoomState<L> {
             routes: self.kind.routes().len() as u32,
             types: self.types.names(),
             properties: self.shown.properties.clone(),
-            invite: self.invite.clone(),
+            invite: self.invite.clone().filter(|_| self.may_invite(player.role)),
         }
+    }
+
+    /// Whether members in this role are shown the invite code: not spectators who came in without it, since players could come in by it.
+    fn may_invite(&self, role: Role) -> bool {
+        role == Role::Player || self.kind.policy.watch == Admission::Invite
     }
 
     /// Remembers a ticket until it would have expired, and forgets those that have.

@@ -183,10 +183,11 @@ impl<L: Link> RoomState<L> {
         self.number(Cause::Open { room, seed, options })
     }
 
-    /// Ends the memberships of an account that is about to join again, if that is the policy. To be called before [`join`](Self::join);
-    /// their leaves come next.
-    pub fn make_way(&mut self, account: &str) {
-        if self.kind.policy.same_account != SameAccount::Replace || self.refuses().is_some() {
+    /// Ends the memberships of an account that is about to join again, if that is the policy and nothing is in the way of that join. To be
+    /// called before [`join`](Self::join); their leaves come next.
+    pub fn make_way(&mut self, account: &str, ticket: Option<&UsedTicket>) {
+        let replaces = self.kind.policy.same_account == SameAccount::Replace;
+        if !replaces || self.refuses().is_some() || ticket.is_some_and(|ticket| self.is_used(ticket)) {
             return;
         }
         for player in self.members.of_account(account) {
@@ -212,9 +213,8 @@ impl<L: Link> RoomState<L> {
         if let Some(failure) = self.refuses() {
             return Some(failure);
         }
-        let used = |ticket: &UsedTicket| self.tickets.contains(&(ticket.expires_s, ticket.id.clone()));
         let again = || !self.members.of_account(&who.account).is_empty();
-        if who.ticket.as_ref().is_some_and(used) {
+        if who.ticket.as_ref().is_some_and(|ticket| self.is_used(ticket)) {
             return Some(ErrorCode::TicketUsed.into());
         }
         if self.kind.policy.same_account == SameAccount::Refuse && again() {
@@ -222,6 +222,10 @@ impl<L: Link> RoomState<L> {
         }
         // Numbers are never used twice; a room that has used all of them takes nobody in any more.
         (self.next_player == u32::MAX).then(|| ErrorCode::RoomClosed.into())
+    }
+
+    fn is_used(&self, ticket: &UsedTicket) -> bool {
+        self.tickets.contains(&(ticket.expires_s, ticket.id.clone()))
     }
 
     /// A member has lost its connection. Its seat is kept for the policy's time, if that gives any.

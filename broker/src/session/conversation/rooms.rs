@@ -60,7 +60,7 @@ impl Conversation {
             return Err(Failure::from(ErrorCode::AlreadyJoined).with("room", room.id()));
         }
         let Some(who) = &self.who else { return Err(ErrorCode::HelloExpected.into()) };
-        if matches!(join.mode, JoinMode::FindOrCreate | JoinMode::Create) && room.members() == 1 {
+        if join.mode == JoinMode::FindOrCreate && room.members() == 1 {
             self.made.push(Arc::downgrade(&room));
         }
         if !who.guest {
@@ -78,7 +78,7 @@ impl Conversation {
     }
 
     /// Finds a room in the way that the client asks for, if its token and the room's policy let it in that way.
-    fn admit(&self, join: &Join, options: &Bytes) -> Result<Admitted, Failure> {
+    fn admit(&mut self, join: &Join, options: &Bytes) -> Result<Admitted, Failure> {
         let kind = || join.kind.as_deref().ok_or_else(|| missing("kind"));
         let seat = match join.mode {
             JoinMode::FindOrCreate => {
@@ -89,6 +89,8 @@ impl Conversation {
                 self.may_make(kind()?, join)?;
                 let wish = CreateRoom { options: options.clone(), private: join.private, ..CreateRoom::default() };
                 let room = self.registry().create(kind()?, wish)?;
+                // Now, since it is there even if nobody can have a seat in it.
+                self.made.push(Arc::downgrade(&room));
                 self.registry().seat(&room, join.role, self.account())?
             }
             JoinMode::Id => {
