@@ -91,8 +91,9 @@ impl Connection {
             .max_frame_size(Some(limits.hard_frame_bytes()));
         let gate = Gate::new(parked, &early);
         let now = Instant::now();
+        // Copied: what was read early is little, and lies in a buffer of the HTTP server's that would be kept with it.
         Self {
-            ws: WebSocketStream::from_partially_read(gate, early.into(), Role::Server, Some(config)).await,
+            ws: WebSocketStream::from_partially_read(gate, early.to_vec(), Role::Server, Some(config)).await,
             unread: true,
             deaf: false,
             writer: Writer::default(),
