@@ -28,7 +28,10 @@ struct Outcome {
 
 /// Whether every step passed.
 pub(crate) fn run(options: &Options) -> Result<bool, Failure> {
-    let chosen = |step: &Step| options.only.is_empty() || options.only.contains(step);
+    let chosen = |step: &Step| match options.only.is_empty() {
+        true => options.long || !step.is_long(),
+        false => options.only.contains(step),
+    };
     let steps: Vec<_> = Step::ALL.into_iter().filter(chosen).collect();
     let setting = Setting { long: options.long, chromium: install::prepare(&steps)? };
     let outcomes: Vec<_> = steps.into_iter().map(|step| run_step(step, &setting)).collect();

@@ -23,12 +23,13 @@ pub(super) enum Step {
     TsTypes,
     TsTest,
     Browser,
+    Soak,
 }
 
 impl Step {
     /// In the order in which they run: the fast ones that fail most often come first.
-    pub(super) const ALL: [Step; 7] =
-        [Step::Fmt, Step::Clippy, Step::Docs, Step::Rust, Step::TsTypes, Step::TsTest, Step::Browser];
+    pub(super) const ALL: [Step; 8] =
+        [Step::Fmt, Step::Clippy, Step::Docs, Step::Rust, Step::TsTypes, Step::TsTest, Step::Browser, Step::Soak];
 
     pub(super) fn name(self) -> &'static str {
         match self {
@@ -39,6 +40,7 @@ impl Step {
             Step::TsTypes => "ts-types",
             Step::TsTest => "ts-test",
             Step::Browser => "browser",
+            Step::Soak => "soak",
         }
     }
 
@@ -51,7 +53,13 @@ impl Step {
             Step::TsTypes => "the TypeScript client type-checks",
             Step::TsTest => "the TypeScript client's tests, against a real broker",
             Step::Browser => "a game in a real browser",
+            Step::Soak => "ten minutes of clients that come, go and are cut off: no leak, no loss (with --long)",
         }
+    }
+
+    /// Whether it runs with `--long` only, unless it is asked for.
+    pub(super) fn is_long(self) -> bool {
+        self == Step::Soak
     }
 
     /// Whether npm packages of the TypeScript client are used.
@@ -75,6 +83,11 @@ impl Step {
             Step::TsTypes => setting.run(npm(&["run", "typecheck"])),
             Step::TsTest => setting.run_with_broker(npm(&["test"])),
             Step::Browser => setting.run_with_broker(browser_test()?),
+            Step::Soak => {
+                let mut soak = proc::cargo(&["test", "--release", "--package", "parlor-tests", "--test", "soak"]);
+                soak.args(["--", "--nocapture"]).env("PARLOR_SOAK", "1");
+                setting.run(soak)
+            }
         }
     }
 }
