@@ -50,7 +50,7 @@ pub(crate) enum Workload {
     Rooms,
     /// 10,000 kept sessions in rooms of 10 that do nothing: memory.
     Idle,
-    /// 20 rooms of 10, in each of which one reader stops reading.
+    /// 10 rooms of 10, in each of which one reader stops reading.
     Stalled,
     /// 2,000 clients that lose their connections at once and come back.
     Storm,

@@ -36,13 +36,13 @@ mod linux {
         /// What to play.
         #[arg(long, value_enum, default_value_t = Workload::Rooms)]
         workload: Workload,
-        /// Rooms [default: 50 for `rooms`, 1 `pingpong`, 1000 `idle`, 20 `stalled`, 200 `storm`].
+        /// Rooms [default: 50 for `rooms`, 1 `pingpong`, 1000 `idle`, 10 `stalled`, 200 `storm`].
         #[arg(long)]
         rooms: Option<u32>,
         /// Clients in each room [default: 10, 1 for `pingpong`, 11 for `storm`].
         #[arg(long)]
         clients: Option<u32>,
-        /// Messages per second: of each client in `rooms`, of each room's sender elsewhere [default: 20, 400 for `stalled`, 5
+        /// Messages per second: of each client in `rooms`, of each room's sender elsewhere [default: 20, 800 for `stalled`, 5
         /// for `storm`].
         #[arg(long)]
         hz: Option<f64>,
@@ -85,7 +85,7 @@ mod linux {
                 Workload::Pingpong => (1, 1, 20.0),
                 Workload::Rooms => (50, 10, 20.0),
                 Workload::Idle => (1000, 10, 20.0),
-                Workload::Stalled => (20, 10, 400.0),
+                Workload::Stalled => (10, 10, 800.0),
                 Workload::Storm => (200, 11, 5.0),
             }
         }
