@@ -1,8 +1,14 @@
 //! Every error that a client can be told: by its code, typed, rightly retryable, counted, and without harm to what goes on.
 
 mod connection;
+mod entry;
 mod game;
 mod provoke;
+
+/// One to each error.
+mod ways {
+    pub(super) use super::{entry::*, provoke::*};
+}
 
 use std::collections::HashSet;
 
@@ -16,7 +22,7 @@ macro_rules! provoked {
         $(
             #[tokio::test]
             async fn $way() {
-                check(ErrorCode::$code, provoke::$way().await);
+                check(ErrorCode::$code, ways::$way().await);
             }
         )*
 
@@ -47,6 +53,18 @@ provoked! {
     bad_payload BadPayload;
     queue_full QueueFull;
     topic_denied TopicDenied;
+    token_required TokenRequired;
+    token_invalid TokenInvalid;
+    token_expired TokenExpired;
+    forbidden Forbidden;
+    ticket_required TicketRequired;
+    ticket_invalid TicketInvalid;
+    ticket_expired TicketExpired;
+    ticket_used TicketUsed;
+    invite_required InviteRequired;
+    unknown_invite UnknownInvite;
+    rate_limited RateLimited;
+    too_many_subscriptions TooManySubscriptions;
     handler_panicked HandlerPanicked;
     output_failed OutputFailed;
     not_representable NotRepresentable;

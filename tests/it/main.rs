@@ -20,6 +20,7 @@ mod program;
 mod raw;
 mod resume;
 mod rooms;
+mod security;
 mod senders;
 mod shutdown;
 mod slow;

@@ -12,6 +12,7 @@ use tokio::net::TcpStream;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio_tungstenite::tungstenite::protocol::Role;
 
 /// Beyond this a test has failed.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -46,6 +47,11 @@ impl Raw {
         stream.set_nodelay(true).unwrap();
         let (socket, _) = soon(tokio_tungstenite::client_async(request, stream)).await.unwrap();
         Self { socket, codec }
+    }
+
+    /// A connection whose handshake has been made by hand.
+    pub(crate) async fn upgraded(stream: TcpStream, codec: Codec) -> Self {
+        Self { socket: WebSocketStream::from_raw_socket(stream, Role::Client, None).await, codec }
     }
 
     /// A session.
