@@ -2,10 +2,12 @@
 //!
 //! A payload is MessagePack wherever it is held; it becomes JSON, or comes from it, only at the edge of a JSON connection.
 
+use std::fmt;
+
 use bytes::Bytes;
 use rmp_serde::encode::Error as EncodeError;
-use serde::Serialize;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 
 use crate::frame::TypeRef;
@@ -110,7 +112,58 @@ pub struct FrameReader<'a> {
 
 enum Form<'a> {
     MsgPack { frame: &'a Bytes, at: usize, left: u32 },
-    Json(std::vec::IntoIter<&'a RawValue>),
+    Json(std::array::IntoIter<Option<&'a RawValue>, MAX_FIELDS>),
+}
+
+/// The longest text of an error.
+const MAX_TEXT: usize = 256;
+
+/// What an error says, within reason: some repeat all that was sent.
+fn brief(error: &impl fmt::Display) -> String {
+    struct Brief(String);
+    impl fmt::Write for Brief {
+        fn write_str(&mut self, text: &str) -> fmt::Result {
+            let left = text.len().min(MAX_TEXT - self.0.len());
+            let end = (0..=left).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
+            self.0.push_str(&text[..end]);
+            if end == text.len() { Ok(()) } else { Err(fmt::Error) }
+        }
+    }
+    let mut brief = Brief(String::new());
+    // It ends where it is cut off.
+    let _ = fmt::Write::write_fmt(&mut brief, format_args!("{error}"));
+    brief.0
+}
+
+/// More fields than any frame has.
+const MAX_FIELDS: usize = 8;
+
+/// The first fields of a frame. Those behind them are read, as they must be JSON, but not kept: a list of tiny ones would take many
+/// times the frame's own size.
+struct JsonFields<'a>([Option<&'a RawValue>; MAX_FIELDS]);
+
+impl<'de> Deserialize<'de> for JsonFields<'de> {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct Fields;
+        impl<'de> Visitor<'de> for Fields {
+            type Value = JsonFields<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a sequence")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut from: A) -> Result<Self::Value, A::Error> {
+                let (mut fields, mut count) = ([None; MAX_FIELDS], 0);
+                while let Some(field) = from.next_element()? {
+                    if let Some(place) = fields.get_mut(count) {
+                        (*place, count) = (Some(field), count + 1);
+                    }
+                }
+                Ok(JsonFields(fields))
+            }
+        }
+        from.deserialize_seq(Fields)
+    }
 }
 
 /// One field as it stands in the frame.
@@ -133,8 +186,8 @@ impl<'a> FrameReader<'a> {
                 Form::MsgPack { frame, at: frame.len() - rest.len(), left }
             }
             Codec::Json => {
-                let fields: Vec<&RawValue> =
-                    serde_json::from_slice(frame).map_err(|error| FieldError::Json(error.to_string()))?;
+                let JsonFields(fields) =
+                    serde_json::from_slice(frame).map_err(|error| FieldError::Json(brief(&error)))?;
                 Form::Json(fields.into_iter())
             }
         };
@@ -168,8 +221,8 @@ impl<'a> FrameReader<'a> {
     /// [`FieldError`] when it is missing or does not fit.
     pub fn value<T: DeserializeOwned>(&mut self, name: &'static str) -> Result<T, FieldError> {
         match self.raw(name)? {
-            Raw::MsgPack(bytes) => rmp_serde::from_slice(bytes).map_err(|e| FieldError::Map(name, e.to_string())),
-            Raw::Json(text) => serde_json::from_str(text).map_err(|e| FieldError::Map(name, e.to_string())),
+            Raw::MsgPack(bytes) => rmp_serde::from_slice(bytes).map_err(|e| FieldError::Map(name, brief(&e))),
+            Raw::Json(text) => serde_json::from_str(text).map_err(|e| FieldError::Map(name, brief(&e))),
         }
     }
 
@@ -208,7 +261,7 @@ impl<'a> FrameReader<'a> {
         }
         match self.raw("payload") {
             Ok(Raw::Json(text)) => {
-                let payload = msgpack_from_json(text).map_err(|e| FieldError::Map("payload", e.to_string()))?;
+                let payload = msgpack_from_json(text).map_err(|e| FieldError::Map("payload", brief(&e)))?;
                 msgpack::check(&payload)?;
                 Ok(payload)
             }
@@ -227,7 +280,9 @@ impl<'a> FrameReader<'a> {
                 *at += msgpack::value_len(&frame[start..])?;
                 Ok(Raw::MsgPack(&frame[start..*at]))
             }
-            Form::Json(fields) => fields.next().map(|raw| Raw::Json(raw.get())).ok_or(FieldError::Missing(name)),
+            Form::Json(fields) => {
+                fields.next().flatten().map(|raw| Raw::Json(raw.get())).ok_or(FieldError::Missing(name))
+            }
         }
     }
 }
