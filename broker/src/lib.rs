@@ -25,4 +25,6 @@ pub mod wire;
 
 pub use broker::{Broker, StartError};
 pub use config::{Config, Limits};
+#[doc(hidden)]
+pub use listener::{Judgement, judge};
 pub use room::Kind;

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 const ARCHITECTURE: &str = include_str!("../../ARCHITECTURE.md");
 
 /// Folders with Rust code that is not a test.
-const SOURCES: [&str; 11] = [
+const SOURCES: [&str; 12] = [
     "protocol/src",
     "broker/src",
     "handler-sdk/src",
@@ -20,6 +20,7 @@ const SOURCES: [&str; 11] = [
     "examples/whiteboard/src",
     "tests/src",
     "tests/bench/src",
+    "tests/fuzz-targets/src",
     "xtask/src",
 ];
 /// The same in TypeScript and JavaScript.

@@ -20,7 +20,15 @@ impl Config {
     /// [`ConfigError`], in one line.
     pub fn read(path: &Path) -> Result<Self, ConfigError> {
         let text = std::fs::read_to_string(path).map_err(|error| ConfigError::Unreadable(path.to_owned(), error))?;
-        parse(&text).map_err(|Mistake { place, what }| {
+        Self::parse(path, &text)
+    }
+
+    /// Reads what a file says; its path is for the error.
+    ///
+    /// # Errors
+    /// [`ConfigError`], in one line.
+    pub fn parse(path: &Path, text: &str) -> Result<Self, ConfigError> {
+        parse(text).map_err(|Mistake { place, what }| {
             let line = place.map(|place| text[..place.start].matches('\n').count() + 1);
             let line = line.map(|line| format!("line {line}: ")).unwrap_or_default();
             ConfigError::Invalid(path.to_owned(), format!("{line}{}", what.replace('\n', " ")))

@@ -3,6 +3,7 @@
 //! Everything that a connection may cost before it is a session is bounded here, and before it is spent: places, bytes and time.
 
 mod address;
+mod judge;
 mod origin;
 mod patience;
 mod tls;
@@ -32,6 +33,7 @@ use address::{Crowd, Proxies, Seat};
 use origin::Origins;
 use patience::{Patient, Timely};
 
+pub use judge::{Judgement, judge};
 pub(crate) use tls::Handshakes;
 pub(crate) use upgrade::{Upgrades, upgrade};
 

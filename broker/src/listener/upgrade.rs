@@ -135,7 +135,7 @@ fn only(headers: &HeaderMap, name: HeaderName) -> Option<&HeaderValue> {
 }
 
 /// What proves to the client that its handshake was understood.
-fn answer(headers: &HeaderMap) -> Result<HeaderValue, &'static str> {
+pub(super) fn answer(headers: &HeaderMap) -> Result<HeaderValue, &'static str> {
     const WRONG: &str = "a WebSocket handshake needs one key, 16 bytes in base64";
     let key = only(headers, SEC_WEBSOCKET_KEY).ok_or(WRONG)?.as_bytes();
     if !STANDARD.decode(key).is_ok_and(|random| random.len() == KEY) {
@@ -145,7 +145,7 @@ fn answer(headers: &HeaderMap) -> Result<HeaderValue, &'static str> {
 }
 
 /// The codec that the client asks for; `None` when it asks for nothing.
-fn negotiate(headers: &HeaderMap) -> Result<Option<Codec>, &'static str> {
+pub(super) fn negotiate(headers: &HeaderMap) -> Result<Option<Codec>, &'static str> {
     let has = |name, wanted: &str| {
         let values = headers.get_all(name).into_iter().filter_map(|value| value.to_str().ok());
         values.flat_map(|value| value.split(',')).any(|token| token.trim().eq_ignore_ascii_case(wanted))
