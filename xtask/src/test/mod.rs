@@ -2,6 +2,8 @@
 //!
 //! A failing step does not stop the others; only what cannot be installed does.
 
+mod autobahn;
+mod fuzz;
 mod install;
 mod steps;
 

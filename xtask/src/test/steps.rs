@@ -1,5 +1,6 @@
 //! The steps of `cargo xtask test`: what each runs, and with what around it.
 
+use super::{autobahn, fuzz};
 use crate::proc::{self, Failure, Server};
 use clap::ValueEnum;
 use std::path::PathBuf;
@@ -20,6 +21,8 @@ pub(super) enum Step {
     Clippy,
     Docs,
     Rust,
+    Conformance,
+    Fuzz,
     TsTypes,
     TsTest,
     Browser,
@@ -28,8 +31,18 @@ pub(super) enum Step {
 
 impl Step {
     /// In the order in which they run: the fast ones that fail most often come first.
-    pub(super) const ALL: [Step; 8] =
-        [Step::Fmt, Step::Clippy, Step::Docs, Step::Rust, Step::TsTypes, Step::TsTest, Step::Browser, Step::Soak];
+    pub(super) const ALL: [Step; 10] = [
+        Step::Fmt,
+        Step::Clippy,
+        Step::Docs,
+        Step::Rust,
+        Step::Conformance,
+        Step::Fuzz,
+        Step::TsTypes,
+        Step::TsTest,
+        Step::Browser,
+        Step::Soak,
+    ];
 
     pub(super) fn name(self) -> &'static str {
         match self {
@@ -37,6 +50,8 @@ impl Step {
             Step::Clippy => "clippy",
             Step::Docs => "docs",
             Step::Rust => "rust",
+            Step::Conformance => "conformance",
+            Step::Fuzz => "fuzz",
             Step::TsTypes => "ts-types",
             Step::TsTest => "ts-test",
             Step::Browser => "browser",
@@ -50,6 +65,8 @@ impl Step {
             Step::Clippy => "no lint warns",
             Step::Docs => "the documentation builds without a warning",
             Step::Rust => "all Rust tests, documentation examples among them",
+            Step::Conformance => "the Autobahn suite, where there is a Python 2.7 for it",
+            Step::Fuzz => "what the fuzzers have found; in a long run they look for more",
             Step::TsTypes => "the TypeScript client type-checks",
             Step::TsTest => "the TypeScript client's tests, against a real broker",
             Step::Browser => "a game in a real browser",
@@ -80,6 +97,9 @@ impl Step {
                 setting.run(doc)
             }
             Step::Rust => setting.run(proc::cargo(&["test", "--workspace"])),
+            Step::Conformance => autobahn::run(),
+            Step::Fuzz if setting.long => fuzz::search(),
+            Step::Fuzz => fuzz::replay(),
             Step::TsTypes => setting.run(npm(&["run", "typecheck"])),
             Step::TsTest => setting.run_with_broker(npm(&["test"])),
             Step::Browser => setting.run_with_broker(browser_test()?),
