@@ -1,0 +1,70 @@
+//! Small crowds against Parlor, which brings everybody back, and against a server that cannot, which is caught.
+#![cfg(target_os = "linux")]
+#![expect(clippy::unwrap_used, reason = "a test that cannot connect has failed")]
+
+use parlor_bench::check::Layout;
+use parlor_bench::load::Stay;
+use parlor_bench::load::crowd::{CrowdReport, Scene, idle, stalled, storm};
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+struct Server(Child);
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// A server of its own, and a scene on it.
+fn scene(program: &str, layout: Layout) -> (Server, Scene) {
+    let child = Command::new(program).stdout(Stdio::piped()).spawn().unwrap();
+    let mut server = Server(child);
+    let mut line = String::new();
+    BufReader::new(server.0.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    let address = line.trim().strip_prefix("listening on ").unwrap().parse().unwrap();
+    let (server_pid, window) = (server.0.id(), Duration::from_millis(500));
+    (server, Scene { address, server_pid, layout, stay: Stay::Kept, hz: 50.0, window, stalling: 1 })
+}
+
+const PARLOR: &str = env!("CARGO_BIN_EXE_bench-parlor");
+const PLAIN: &str = env!("CARGO_BIN_EXE_bench-plain");
+const SMALL: Layout = Layout { rooms: 2, members: 4 };
+
+#[test]
+fn idle_sessions_are_counted_and_weighed() {
+    let (_server, scene) = scene(PARLOR, SMALL);
+    let report = idle(&scene).unwrap();
+    assert!(report.is_clean(), "{report:?}");
+    let CrowdReport::Idle(report) = report else { panic!("{report:?}") };
+    assert!(report.kept && report.sessions == 8 && report.rss_kib >= report.rss_before_kib, "{report:?}");
+}
+
+#[test]
+fn all_come_back_from_a_storm() {
+    let (_server, scene) = scene(PARLOR, SMALL);
+    let report = storm(&scene).unwrap();
+    assert!(report.is_clean(), "{report:?}");
+    let CrowdReport::Storm(report) = report else { panic!("{report:?}") };
+    assert_eq!((report.dropped, report.back, report.recovered + report.views), (6, 6, 6), "{report:?}");
+}
+
+#[test]
+fn stalled_readers_are_up_to_date_again() {
+    let (_server, scene) = scene(PARLOR, SMALL);
+    // More than an outbox, in four seconds.
+    let report = stalled(&Scene { hz: 1500.0, window: Duration::from_secs(4), ..scene }).unwrap();
+    assert!(report.is_clean(), "{report:?}");
+    let CrowdReport::Stalled(report) = report else { panic!("{report:?}") };
+    assert_eq!((report.stalled, report.back), (2, 8), "{report:?}");
+    assert!(report.views > 0, "{report:?}");
+}
+
+#[test]
+fn a_server_to_which_nobody_can_come_back_is_caught() {
+    let (_server, scene) = scene(PLAIN, SMALL);
+    let report = storm(&scene).unwrap();
+    assert!(!report.is_clean(), "{report:?}");
+}
