@@ -64,7 +64,7 @@ impl Echo<'_> {
             let wrote = std::mem::take(&mut self.connection.writer.wrote);
             self.connection.note_progress(wrote.calls);
             if !choked || self.connection.choked() || owed.is_ready() {
-                return owed.map(|ended| ended.unwrap_or_default());
+                return owed.map(Result::unwrap_or_default);
             }
         }
     }
