@@ -23,8 +23,8 @@ use run::{each, run};
 
 /// Seeds of the normal run.
 const SEEDS: u64 = 2_000;
-/// Seeds that found something once.
-const FOUND: &[u64] = &[];
+/// Seeds that found something once: publishes behind a gap, in a room that was being left.
+const FOUND: &[u64] = &[460, 569, 603];
 
 fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok().map(|text| text.parse().unwrap_or_else(|_| panic!("{name} is a number")))
@@ -54,7 +54,7 @@ fn every_promise_holds_however_often_connections_break() {
         return;
     }
     let count = number("PARLOR_SEEDS").unwrap_or(SEEDS);
-    let seeds = FOUND.iter().copied().chain(0..count);
+    let seeds = FOUND.iter().copied().filter(|seed| *seed >= count).chain(0..count);
     let met = Met::default();
     let failures = each(seeds, |seed| {
         let report = run(seed, Sabotage::None);

@@ -9,13 +9,14 @@ use crate::player::Told;
 use crate::run::Report;
 
 /// All that should happen now and then.
-const WANTED: [&str; 17] = [
+const WANTED: [&str; 18] = [
     "resumed",
     "recovered some",
     "view",
     "membership lost",
     "session lost",
     "connection replaced",
+    "fell behind",
     "latest",
     "handled",
     "left",
