@@ -54,12 +54,11 @@ fn all_come_back_from_a_storm() {
 #[test]
 fn stalled_readers_are_up_to_date_again() {
     let (_server, scene) = scene(PARLOR, SMALL);
-    // More than an outbox, in four seconds.
+    // More than an outbox, in four seconds. How much of it the kernel takes differs, and so whether views are owed.
     let report = stalled(&Scene { hz: 1500.0, window: Duration::from_secs(4), ..scene }).unwrap();
     assert!(report.is_clean(), "{report:?}");
     let CrowdReport::Stalled(report) = report else { panic!("{report:?}") };
     assert_eq!((report.stalled, report.back), (2, 8), "{report:?}");
-    assert!(report.views > 0, "{report:?}");
 }
 
 #[test]
