@@ -213,6 +213,7 @@ where
 }
 
 /// Waits until nothing is left; tells what is, and whether the books are right.
+#[allow(clippy::redundant_closure_for_method_calls, reason = "the types of metrics are another crate's")]
 pub(crate) async fn clears_up(broker: &Broker, tasks: usize) -> Vec<String> {
     let metrics = broker.metrics();
     let left = || {
