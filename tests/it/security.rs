@@ -1,4 +1,4 @@
-//! What is done against those who mean harm, row by row, and which tests show it. Each was seen to fail with its defence taken away.
+//! What is done against those who mean harm, row by row, and which tests show it.
 
 mod floods;
 mod frames;

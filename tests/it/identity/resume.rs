@@ -209,9 +209,9 @@ async fn hear_close(raw: &mut Raw) -> (u16, String) {
     use futures_util::StreamExt;
     use tokio_tungstenite::tungstenite::Message;
     loop {
-        match crate::raw::soon(raw.socket.next()).await.expect("a goodbye").expect("a goodbye") {
-            Message::Close(Some(close)) => return (close.code.into(), close.reason.to_string()),
-            _ => {}
+        let heard = crate::raw::soon(raw.socket.next()).await.expect("a goodbye").expect("a goodbye");
+        if let Message::Close(Some(close)) = heard {
+            return (close.code.into(), close.reason.to_string());
         }
     }
 }

@@ -40,7 +40,7 @@ async fn a_message_that_is_never_finished_ends_the_connection() {
     let whole = frame(FIN | TEXT, br#"[8, 1]"#);
     let fragment = frame(TEXT, b"[8,");
     let header = [FIN | TEXT, 0x80 | 126, 0x01];
-    let beginnings = [&whole[..1], &header, &whole[..8], &fragment, &[&fragment[..], &whole[..0]].concat()];
+    let beginnings = [&whole[..1], &header, &whole[..8], &fragment];
     let began = Instant::now();
     let mut slow = Vec::new();
     for bytes in beginnings {
@@ -75,7 +75,7 @@ async fn a_message_that_is_never_finished_ends_the_connection() {
     slow.extend([dribbling, pinging]);
     let count = slow.len() as u64;
     for mut raw in slow {
-        assert_eq!(raw.closed().await, (4205, "frame_timeout".into()));
+        assert_eq!(raw.closed().await, (4006, "frame_timeout".into()));
     }
     assert!(began.elapsed() >= Duration::from_secs(1));
     until(|| broker.metrics().closes(Some(CloseCode::FrameTimeout)) == count).await;
@@ -147,7 +147,6 @@ async fn fragments_do_not_add_up_to_more_than_a_frame_may_have() {
     let piece = [b' '; 500];
     let (mut below, mut beyond) = (frame(TEXT, &piece), frame(TEXT, &piece));
     below.extend(frame(FIN | MORE, &piece));
-    below.truncate(below.len());
     // Whitespace is no frame of ours, but one that was looked at.
     write(&mut raw, &below).await;
     assert_eq!(raw.error().await.1.code, "bad_frame");
