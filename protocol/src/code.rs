@@ -123,15 +123,15 @@ close_codes! {
     IdleTimeout 4002 "idle_timeout" "nothing was heard from the client";
     Internal 4003 "internal" "the broker made a mistake";
     TokenExpired 4004 "token_expired" "the token is no longer valid";
+    HelloTimeout 4005 "hello_timeout" "no hello came in time";
+    FrameTimeout 4006 "frame_timeout" "a message was begun and not finished in time";
     Replaced 4100 "replaced" "the session goes on over another connection";
     AuthUnavailable 4101 "auth_unavailable" "the token cannot be checked here";
     Unauthorized 4102 "unauthorized" "the token is missing or not accepted";
     BadFrames 4200 "bad_frames" "too many malformed frames";
     FrameTooLarge 4201 "frame_too_large" "a frame far beyond the limit";
     HelloExpected 4202 "hello_expected" "the first frame was not hello";
-    HelloTimeout 4203 "hello_timeout" "no hello came in time";
-    RateLimited 4204 "rate_limited" "the client went on sending too much";
-    FrameTimeout 4205 "frame_timeout" "a message was begun and not finished in time";
+    RateLimited 4203 "rate_limited" "the client went on sending too much";
 }
 
 impl CloseCode {
@@ -162,7 +162,8 @@ mod tests {
     fn close_codes_lie_in_their_ranges() {
         assert_eq!(CloseCode::SlowConsumer.kind(), CloseKind::Resumable);
         assert_eq!(CloseCode::Replaced.kind(), CloseKind::Terminal);
-        assert_eq!(CloseCode::HelloTimeout.kind(), CloseKind::ClientFault);
+        assert_eq!(CloseCode::HelloTimeout.kind(), CloseKind::Resumable);
+        assert_eq!(CloseCode::BadFrames.kind(), CloseKind::ClientFault);
         assert!(CloseCode::ALL.iter().all(|c| (4000..4300).contains(&c.number())));
     }
 }

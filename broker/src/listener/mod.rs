@@ -5,6 +5,7 @@
 mod address;
 mod judge;
 mod origin;
+mod pace;
 mod patience;
 mod tls;
 mod upgrade;
@@ -31,6 +32,7 @@ use crate::session::Socket;
 use crate::telemetry::{HandshakeFault, Metrics};
 use address::{Crowd, Proxies, Seat};
 use origin::Origins;
+use pace::Pace;
 use patience::{Patient, Timely};
 
 pub use judge::{Judgement, judge};
@@ -119,7 +121,9 @@ impl Listener {
 
     /// Accepts until dropped.
     pub(crate) async fn run(self, listener: TcpListener) {
+        let mut pace = Pace::new();
         loop {
+            pace.keep().await;
             match listener.accept().await {
                 Ok((stream, peer)) => self.serve(stream, peer),
                 // Out of file descriptors, mostly: they come back when connections end.

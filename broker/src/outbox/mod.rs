@@ -23,6 +23,9 @@ pub use opened::Opened;
 pub use ring::{Frame, Kind};
 pub(crate) use ring::{Impossible, Resumed};
 
+/// What a frame costs beyond its bytes: its place in the ring (48 bytes, and as many that a growing ring has free), and its
+/// allocation. Without it small frames would take several times the memory that the bound allows.
+pub(crate) const OVERHEAD: usize = 128;
 /// Bytes that the writer takes at once: what it holds is beyond the bound.
 const WRITE: usize = 64 << 10;
 
@@ -66,7 +69,11 @@ pub enum Taken {
 impl Outbox {
     /// An empty outbox for a connection of this codec.
     pub fn new(codec: Codec, limits: &Limits) -> Self {
-        let bound = Bound { frames: limits.outbox_frames, bytes: limits.outbox_bytes };
+        let bound = Bound { frames: limits.outbox_frames, bytes: limits.outbox_bytes, overhead: OVERHEAD };
+        Self::bounded(codec, bound)
+    }
+
+    fn bounded(codec: Codec, bound: Bound) -> Self {
         Self { codec, inner: Mutex::new(Inner { ring: Ring::new(bound), closing: None, over: false, waker: None }) }
     }
 
@@ -241,8 +248,7 @@ mod queue_tests {
     }
 
     fn outbox(frames: usize, bytes: usize) -> Outbox {
-        let limits = Limits { outbox_frames: frames, outbox_bytes: bytes, ..Limits::default() };
-        Outbox::new(Codec::MsgPack, &limits)
+        Outbox::bounded(Codec::MsgPack, Bound { frames, bytes, overhead: 0 })
     }
 
     fn kept(bytes: usize) -> Frame {

@@ -69,6 +69,8 @@ struct Due {
 pub(crate) struct Bound {
     pub(crate) frames: usize,
     pub(crate) bytes: usize,
+    /// Bytes that a frame costs beyond those that it says.
+    pub(crate) overhead: usize,
 }
 
 /// Whether a push went in.
@@ -160,7 +162,7 @@ impl Ring {
     /// Adds a batch, emptying it. `allowance` bytes may be owed on top of the bound.
     pub(crate) fn push(&mut self, batch: &mut Vec<Frame>, allowance: usize) -> Fit {
         self.allowance += allowance;
-        let bytes = batch.iter().map(|frame| frame.bytes.len()).sum();
+        let bytes = batch.iter().map(|frame| self.weight(frame)).sum();
         if self.keeps && !self.fits(batch.len(), bytes) {
             self.forget(batch.len(), bytes);
             if !self.fits(batch.len(), bytes) {
@@ -175,9 +177,10 @@ impl Ring {
 
     /// Puts a frame that is not counted before all that waits.
     pub(crate) fn push_first(&mut self, bytes: Bytes) {
-        self.bytes += bytes.len();
+        let weight = bytes.len() + self.bound.overhead;
+        self.bytes += weight;
         // Coming back costs nothing of what was kept.
-        (self.greetings, self.allowance) = (1, self.allowance + bytes.len());
+        (self.greetings, self.allowance) = (1, self.allowance + weight);
         self.left = self.left.saturating_sub(1);
         self.unsent.push_front(Frame::passing(bytes));
     }
@@ -188,7 +191,7 @@ impl Ring {
         self.greetings = 0;
         while taken < frames && size < bytes {
             let Some(frame) = self.unsent.pop_front() else { break };
-            self.left = self.left + 1;
+            self.left += 1;
             match frame.kind {
                 Kind::Gone(_) => {
                     self.void -= 1;
@@ -205,7 +208,7 @@ impl Ring {
                 self.sent.push_back(frame);
                 self.sent_count += 1;
             } else {
-                self.bytes -= frame.bytes.len();
+                self.bytes -= self.weight(&frame);
                 self.lend(frame.bytes.len());
             }
         }
@@ -252,8 +255,9 @@ impl Ring {
                 Kind::Gone(count) => left -= u64::from(*count),
                 _ => left -= 1,
             }
-            self.bytes -= frame.bytes.len();
-            self.sent.pop_front();
+            if let Some(frame) = self.sent.pop_front() {
+                self.bytes -= self.weight(&frame);
+            }
         }
         if self.sent.is_empty() && self.sent.capacity() > LASTING {
             self.sent = VecDeque::new();
@@ -331,7 +335,7 @@ impl Ring {
             (Kind::View | Kind::End, Some(room)) => self.due.retain(|due| due.room != room),
             _ => {}
         }
-        self.bytes += frame.bytes.len();
+        self.bytes += self.weight(&frame);
         self.unsent.push_back(frame);
     }
 
@@ -340,13 +344,21 @@ impl Ring {
         let next = self.left + self.unsent.len() as u64;
         let Some(older) = self.newest.insert((room, slot), next) else { return };
         if let Some(frame) = self.unsent.get_mut(older.saturating_sub(self.left) as usize) {
-            self.bytes -= frame.bytes.len();
+            self.bytes -= frame.bytes.len() + self.bound.overhead;
             *frame = Frame { bytes: Bytes::new(), kind: Kind::Gone(0), room: None };
             self.void += 1;
         }
         if self.void > LASTING && self.void * 2 > self.unsent.len() {
             self.retain_unsent(|_| true);
             self.newest.insert((room, slot), self.left + self.unsent.len() as u64);
+        }
+    }
+
+    /// What a frame costs; nothing once it is gone.
+    fn weight(&self, frame: &Frame) -> usize {
+        match frame.kind {
+            Kind::Gone(_) => 0,
+            _ => frame.bytes.len() + self.bound.overhead,
         }
     }
 
@@ -371,7 +383,7 @@ impl Ring {
             let enough = held - freed + frames <= self.bound.frames && self.bytes + bytes <= self.bound.bytes;
             match (frame.kind, room) {
                 (Kind::Publish, Some(room)) if !enough => {
-                    (self.bytes, freed) = (self.bytes - frame.bytes.len(), freed + 1);
+                    (self.bytes, freed) = (self.bytes - self.weight(&frame), freed + 1);
                     self.dig(room, number);
                     gone(&mut sent, 1);
                 }
@@ -456,10 +468,12 @@ impl Ring {
 
     /// Keeps what waits and is wanted; all places are new.
     fn retain_unsent(&mut self, wanted: impl Fn(&Frame) -> bool) {
-        let bytes = &mut self.bytes;
+        let (bytes, overhead) = (&mut self.bytes, self.bound.overhead);
         self.unsent.retain(|frame| {
             let stays = !matches!(frame.kind, Kind::Gone(_)) && wanted(frame);
-            *bytes -= if stays { 0 } else { frame.bytes.len() };
+            if !stays && !matches!(frame.kind, Kind::Gone(_)) {
+                *bytes -= frame.bytes.len() + overhead;
+            }
             stays
         });
         self.void = 0;

@@ -8,7 +8,7 @@ use proptest::prelude::*;
 
 use super::ring::{Bound, Fit, Frame, Kind, Ring};
 
-const BOUND: Bound = Bound { frames: 24, bytes: 400 };
+const BOUND: Bound = Bound { frames: 24, bytes: 600, overhead: 10 };
 const ROOMS: u32 = 3;
 
 #[derive(Clone, Debug)]

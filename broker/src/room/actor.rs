@@ -18,11 +18,10 @@ use super::handle::RoomHandle;
 use super::link::{MemberLink, MemberSlot};
 use super::queue::{Arrival, JoinArrival};
 use super::registry::Registry;
-use super::state::{Link, Newcomer, RoomState, Shown, WorkStart};
+use super::state::{Newcomer, RoomState, Shown, WorkStart};
 use crate::engine::Claim;
 use crate::host::{Host, WorkDone};
 use crate::telemetry::count;
-use crate::wire::SharedFrame;
 
 /// Inputs after which a batch goes out, so that under load nobody waits for the whole queue.
 const BATCH: usize = 256;
@@ -75,6 +74,8 @@ struct RoomActor {
     arrivals: VecDeque<Arrival>,
     batch: Vec<Input>,
     works: Vec<WorkStart>,
+    /// Answers to those who are members no more.
+    late: Vec<(Arc<MemberSlot>, BrokerFrame)>,
 }
 
 impl RoomActor {
@@ -96,6 +97,7 @@ impl RoomActor {
             arrivals: VecDeque::new(),
             batch: Vec::new(),
             works: Vec::new(),
+            late: Vec::new(),
         }
     }
 
@@ -194,7 +196,11 @@ impl RoomActor {
         match arrival {
             Arrival::Message { slot, no, request, name, payload } => {
                 slot.dequeued();
-                self.state.message(Origin { player: slot.player(), no, request }, name, payload)
+                let input = self.state.message(Origin { player: slot.player(), no, request }, name, payload);
+                if input.is_none() {
+                    self.too_late(slot, request, Some(no));
+                }
+                input
             }
             Arrival::Join(join) => {
                 let JoinArrival { id, account, name, options, ticket, link } = *join;
@@ -207,6 +213,10 @@ impl RoomActor {
             Arrival::Leave { slot, why } => self.state.leave(slot.player(), &why),
             Arrival::Follow { slot, id, topic, follows } => {
                 slot.dequeued();
+                if !self.state.is_member(slot.player()) {
+                    self.too_late(slot, Some(id), None);
+                    return None;
+                }
                 self.state.follow(slot.player(), id, &topic, follows)
             }
             Arrival::Event { name, payload } => Some(self.state.event(name, payload)),
@@ -261,6 +271,10 @@ impl RoomActor {
             deliveries += link.flush();
         }
         count(&metrics.deliveries, deliveries);
+        for (slot, error) in self.late.drain(..) {
+            metrics.error(ErrorCode::RoomClosed);
+            slot.tell(&error);
+        }
         for work in self.works.drain(..) {
             let done = WorkDone::new(self.room.clone(), work.id, &work.name);
             self.host.run(&work.name, work.arguments, done);
@@ -293,35 +307,29 @@ impl RoomActor {
         self.relist();
         self.room.queue().close(&mut self.arrivals);
         let why = self.state.refuses().unwrap_or_else(|| ErrorCode::RoomClosed.into());
-        let mut former = self.state.end_batch();
         for arrival in std::mem::take(&mut self.arrivals) {
-            self.turn_away(arrival, &mut former, &why);
+            self.turn_away(arrival, &why);
         }
         self.release();
     }
 
-    fn turn_away(&mut self, arrival: Arrival, former: &mut [MemberLink], why: &Failure) {
+    fn turn_away(&mut self, arrival: Arrival, why: &Failure) {
         match arrival {
             Arrival::Join(join) => self.state.turn_away(join.id, join.link, why.clone()),
             Arrival::Message { slot, no, request, .. } => {
                 self.registry.metrics().messages_room_closed.inc();
-                let error = Failure::from(ErrorCode::RoomClosed).about(self.room.no(), no);
-                self.tell(&slot, former, BrokerFrame::Error { id: request, error });
+                self.too_late(slot, request, Some(no));
             }
-            Arrival::Follow { slot, id, .. } => {
-                let error = Failure { room: Some(self.room.no()), ..ErrorCode::RoomClosed.into() };
-                self.tell(&slot, former, BrokerFrame::Error { id: Some(id), error });
-            }
+            Arrival::Follow { slot, id, .. } => self.too_late(slot, Some(id), None),
             // Nobody waits for an answer to these.
             Arrival::Leave { .. } | Arrival::Event { .. } | Arrival::WorkDone { .. } | Arrival::Close(_) => {}
             Arrival::Drop { .. } | Arrival::Resume { .. } | Arrival::View { .. } => {}
         }
     }
 
-    fn tell(&self, slot: &Arc<MemberSlot>, former: &mut [MemberLink], error: BrokerFrame) {
-        if let Some(link) = former.iter_mut().find(|link| link.is_end_of(slot)) {
-            self.registry.metrics().error(ErrorCode::RoomClosed);
-            link.deliver(&SharedFrame::new(error));
-        }
+    /// Answers, behind all that the room says, what came from somebody who is a member no more.
+    fn too_late(&mut self, slot: Arc<MemberSlot>, id: Option<u64>, no: Option<u64>) {
+        let error = Failure { room: Some(self.room.no()), no, ..ErrorCode::RoomClosed.into() };
+        self.late.push((slot, BrokerFrame::Error { id, error }));
     }
 }

@@ -9,11 +9,13 @@ use parlor_protocol::{BrokerFrame, Codec, ErrorCode, PlayerId};
 use super::registry::Seat;
 use crate::outbox::{Frame, Outbox, Pushed};
 use crate::room::state::Link;
-use crate::wire::SharedFrame;
+use crate::wire::{self, SharedFrame};
 
 /// A membership as both ends see it.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct MemberSlot {
+    /// The session's, for what is said to somebody who is a member no more.
+    outbox: Arc<Outbox>,
     status: AtomicU8,
     player: AtomicU32,
     waiting: AtomicU32,
@@ -33,6 +35,17 @@ pub enum Membership {
 }
 
 impl MemberSlot {
+    /// A membership that the room has not answered yet.
+    pub(crate) fn new(outbox: Arc<Outbox>) -> Self {
+        let (status, player, waiting) = Default::default();
+        Self { outbox, status, player, waiting, why: OnceLock::new() }
+    }
+
+    /// Says something to the session behind what the room has said.
+    pub(crate) fn tell(&self, frame: &BrokerFrame) {
+        self.outbox.push(wire::outgoing(self.outbox.codec(), frame));
+    }
+
     /// How far it is.
     pub fn status(&self) -> Membership {
         match self.status.load(Ordering::Acquire) {
@@ -87,8 +100,15 @@ pub(crate) struct MemberLink {
 }
 
 impl MemberLink {
-    pub(crate) fn new(slot: Arc<MemberSlot>, outbox: Arc<Outbox>, seat: Seat) -> Self {
-        Self { slot, outbox, pending: Vec::new(), view_bytes: 0, role: seat.role(), seat: Some(seat) }
+    pub(crate) fn new(slot: Arc<MemberSlot>, seat: Seat) -> Self {
+        Self {
+            outbox: slot.outbox.clone(),
+            slot,
+            pending: Vec::new(),
+            view_bytes: 0,
+            role: seat.role(),
+            seat: Some(seat),
+        }
     }
 
     /// Hands the batch over; returns how many frames that were.
@@ -113,11 +133,6 @@ impl MemberLink {
         self.slot.end();
         drop(self.seat.take());
         self.flush()
-    }
-
-    /// Whether `slot` is the other end of this membership.
-    pub(crate) fn is_end_of(&self, slot: &Arc<MemberSlot>) -> bool {
-        Arc::ptr_eq(&self.slot, slot)
     }
 
     /// Whose kind of seat it holds.

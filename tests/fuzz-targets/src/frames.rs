@@ -7,10 +7,11 @@ use bytes::Bytes;
 use parlor_protocol::codec::NotRepresentable;
 use parlor_protocol::{BrokerFrame, ClientFrame, Codec, FrameError};
 
-/// What decoding a client's frame may take for each of its bytes, at any one time …
+/// What decoding a client's frame from MessagePack may take for each of its bytes, at any one time …
 const CLIENT_SHARE: u64 = 2;
-/// … what it may take to find out that it is none: errors of serde repeat a text that they did not expect, and copy that …
-const CLIENT_ERROR_SHARE: u64 = 4;
+/// … from JSON, whose reader unescapes texts into a buffer that doubles; and to find out that it is none, since errors of serde repeat a
+/// text that they did not expect, and copy that …
+const CLIENT_TEXT_SHARE: u64 = 4;
 /// … and what the broker's may. They hold maps and lists of values that their reader keeps; and who reads them has chosen the broker.
 const BROKER_SHARE: u64 = 100;
 /// Beside that: errors with their texts.
@@ -18,14 +19,14 @@ const CONSTANT: u64 = 4 << 10;
 
 trait Frame: Sized + Debug {
     const SHARE: u64;
-    const ERROR_SHARE: u64;
+    const TEXT_SHARE: u64;
     fn decode(codec: Codec, bytes: &Bytes) -> Result<Self, FrameError>;
     fn encode(&self, codec: Codec) -> Result<Vec<u8>, NotRepresentable>;
 }
 
 impl Frame for ClientFrame {
     const SHARE: u64 = CLIENT_SHARE;
-    const ERROR_SHARE: u64 = CLIENT_ERROR_SHARE;
+    const TEXT_SHARE: u64 = CLIENT_TEXT_SHARE;
 
     fn decode(codec: Codec, bytes: &Bytes) -> Result<Self, FrameError> {
         Self::decode(codec, bytes)
@@ -38,7 +39,7 @@ impl Frame for ClientFrame {
 
 impl Frame for BrokerFrame {
     const SHARE: u64 = BROKER_SHARE;
-    const ERROR_SHARE: u64 = BROKER_SHARE;
+    const TEXT_SHARE: u64 = BROKER_SHARE;
 
     fn decode(codec: Codec, bytes: &Bytes) -> Result<Self, FrameError> {
         Self::decode(codec, bytes)
@@ -65,7 +66,8 @@ fn check<F: Frame>(data: &[u8]) {
         let bytes = Bytes::copy_from_slice(data);
         let mut decoded = None;
         let cost = allocation_counter::measure(|| decoded = Some(F::decode(codec, &bytes)));
-        let share = if matches!(decoded, Some(Ok(_))) { F::SHARE } else { F::ERROR_SHARE };
+        let packed = codec == Codec::MsgPack && matches!(decoded, Some(Ok(_)));
+        let share = if packed { F::SHARE } else { F::TEXT_SHARE };
         let bound = share * data.len() as u64 + CONSTANT;
         assert!(cost.bytes_max <= bound, "{} bytes for {} in {codec:?}", cost.bytes_max, data.len());
         if let Some(Ok(frame)) = decoded {

@@ -1,6 +1,7 @@
 //! A session of a broker, fed with raw bytes behind a handshake, in time that stands still: it ends by itself, says nothing but frames,
 //! and leaves nothing behind.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use axum::Router;
@@ -16,6 +17,9 @@ use crate::websocket::Spoken;
 
 /// Longer than a session is kept for a client to come back, and than a room without members stays.
 const ALL_OVER: Duration = Duration::from_secs(600);
+
+/// A task's panic ends the task, and would go unnoticed.
+static PANICS: AtomicUsize = AtomicUsize::new(0);
 
 struct World {
     runtime: Runtime,
@@ -34,6 +38,11 @@ pub(crate) fn in_no_time<T>(future: impl Future<Output = T>) -> T {
 
 impl World {
     fn new() -> Self {
+        let told = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |info| {
+            PANICS.fetch_add(1, Ordering::Relaxed);
+            told(info);
+        }));
         let runtime = Builder::new_current_thread().enable_all().start_paused(true).build().expect("a runtime");
         let mut config = Config {
             relay: vec![RelayConfig { kind: "relay".to_owned(), policy: Policy::default() }],
@@ -93,6 +102,7 @@ pub fn session(data: &[u8]) {
         let metrics = world.broker.metrics();
         assert_eq!((metrics.sessions.get(), metrics.sessions_away.get(), world.broker.registry().len()), (0, 0, 0));
         assert_eq!(world.broker.tasks(), world.tasks, "a task is left");
+        assert_eq!(PANICS.load(Ordering::Relaxed), 0, "a task panicked");
     });
 }
 

@@ -80,7 +80,7 @@ async fn a_text_that_is_not_utf8_ends_the_connection() {
 async fn a_client_that_says_no_hello_is_let_go() {
     let broker = start_with(|config| config.limits.hello_timeout_ms = 1).await;
     let mut raw = Raw::open(&broker, Codec::MsgPack).await;
-    assert_eq!(raw.closed().await, (4203, "hello_timeout".into()));
+    assert_eq!(raw.closed().await, (4005, "hello_timeout".into()));
     drop(raw);
     until(|| broker.metrics().closes(Some(CloseCode::HelloTimeout)) == 1).await;
 }

@@ -99,7 +99,7 @@ async fn a_flood_of_control_frames_ends_the_connection() {
             wild.socket.feed(control.clone()).await.unwrap();
         }
         wild.socket.flush().await.unwrap();
-        assert_eq!(wild.closed().await, (4204, "rate_limited".into()));
+        assert_eq!(wild.closed().await, (4203, "rate_limited".into()));
         calm.is_alive().await;
     }
     until(|| broker.metrics().closes(Some(CloseCode::RateLimited)) == 2).await;

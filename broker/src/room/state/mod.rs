@@ -430,6 +430,11 @@ impl<L: Link> RoomState<L> {
         self.members.iter_mut().map(|member| &mut member.link)
     }
 
+    /// Whether this player is a member.
+    pub fn is_member(&self, player: PlayerId) -> bool {
+        self.members.contains(player)
+    }
+
     /// Members, spectators included.
     pub fn member_count(&self) -> usize {
         self.members.len()

@@ -9,7 +9,7 @@ use parlor_protocol::{BrokerFrame, CloseCode, ErrorCode, Failure, RoomNo};
 
 use super::{Conversation, Next, ROOMLESS, Who, now_ms};
 use crate::auth::{Identity, Pending, Verdict};
-use crate::outbox::Resumed;
+use crate::outbox::{OVERHEAD, Resumed};
 use crate::room::{Arrival, Membership};
 use crate::session::Sabotage;
 use crate::session::connection::Connection;
@@ -221,7 +221,7 @@ impl Conversation {
         let limits = self.limits();
         let resume = generation.map(|generation| ResumeTerms {
             token: self.sessions.keys.resume_token(self.number, &account, generation),
-            ack_frames: (limits.outbox_frames as u64 / ACK_SHARE).max(1),
+            ack_frames: (limits.outbox_frames.min(limits.outbox_bytes / OVERHEAD) as u64 / ACK_SHARE).max(1),
             ack_bytes: (limits.outbox_bytes as u64 / ACK_SHARE).max(1),
         });
         Welcome {

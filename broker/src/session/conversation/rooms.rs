@@ -66,8 +66,8 @@ impl Conversation {
         if !who.guest {
             seat.hold(&who.identity.account);
         }
-        let (slot, role) = (Arc::new(MemberSlot::default()), seat.role());
-        let link = MemberLink::new(slot.clone(), self.outbox.clone(), seat);
+        let (slot, role) = (Arc::new(MemberSlot::new(self.outbox.clone())), seat.role());
+        let link = MemberLink::new(slot.clone(), seat);
         let (account, name) = (who.identity.account.clone(), who.name.clone());
         let arrival = JoinArrival { id, account, name, options, ticket, link };
         let pushed = room.push(Arrival::Join(Box::new(arrival)));
