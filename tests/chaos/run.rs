@@ -86,8 +86,6 @@ pub(crate) async fn start(config: &Config, setup: Setup) -> Broker {
 pub(crate) fn limits(rng: &mut ChaCha8Rng) -> (Config, bool) {
     let mut config = config();
     let limits = &mut config.limits;
-    // By these a network that stalls is taken for a mistake of the client's, who then does not come back.
-    (limits.hello_timeout_ms, limits.frame_timeout_ms) = (3_600_000, 3_600_000);
     let tight = rng.random_ratio(1, 2);
     if tight {
         limits.outbox_frames = rng.random_range(12..60);

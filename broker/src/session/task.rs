@@ -337,7 +337,6 @@ impl Session {
             return;
         }
         (self.connection, self.away, self.heard) = (Some(connection), None, false);
-        self.checking = None;
         self.talk.renew(&entrance);
         let rooms = self.talk.room_numbers();
         let generation = self.place.next_generation();

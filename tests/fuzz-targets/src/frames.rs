@@ -9,9 +9,10 @@ use parlor_protocol::{BrokerFrame, ClientFrame, Codec, FrameError};
 
 /// What decoding a client's frame from MessagePack may take for each of its bytes, at any one time …
 const CLIENT_SHARE: u64 = 2;
-/// … from JSON, whose reader unescapes texts into a buffer that doubles; and to find out that it is none, since errors of serde repeat a
-/// text that they did not expect, and copy that …
-const CLIENT_TEXT_SHARE: u64 = 4;
+/// … from JSON, whose reader unescapes texts into a buffer that doubles, and whose maps and lists are collected in buffers that double, as
+/// their length comes first in MessagePack; and to find out that it is none, since errors of serde repeat a text that they did not
+/// expect, and copy that …
+const CLIENT_TEXT_SHARE: u64 = 8;
 /// … and what the broker's may. They hold maps and lists of values that their reader keeps; and who reads them has chosen the broker.
 const BROKER_SHARE: u64 = 100;
 /// Beside that: errors with their texts.

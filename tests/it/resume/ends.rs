@@ -53,7 +53,7 @@ async fn a_session_that_nobody_comes_back_to_leaves_nothing_behind() {
     ann.join(JoinMode::Create, "hasty").await;
     let ann = ann.cut();
     until("the session is over", || broker.metrics().sessions.get() == 0).await;
-    assert_eq!(ann.is_lost(&broker).await, "expired");
+    assert_eq!(ann.finds_it_lost(&broker).await, "expired");
     assert_eq!((broker.metrics().members.get(), broker.metrics().sessions_away.get()), (0, 0));
     broker.shutdown().await;
 }
@@ -65,7 +65,7 @@ async fn goodbye_is_for_good_and_so_is_a_session_that_nobody_asked_to_keep() {
     ann.join(JoinMode::Create, "diary").await;
     ann.raw.ws.close(Some(CloseFrame { code: 1000.into(), reason: "".into() })).await.unwrap();
     until("her seat is free", || broker.metrics().members.get() == 0).await;
-    assert_eq!(ann.cut().is_lost(&broker).await, "expired");
+    assert_eq!(ann.cut().finds_it_lost(&broker).await, "expired");
     let mut raw = Raw::over(broker.connector().connect(), Codec::MsgPack).await.hello().await;
     raw.join(JoinMode::Create, "diary").await;
     raw.say(&ClientFrame::Ack { received: 1 }).await;
@@ -86,7 +86,7 @@ async fn no_more_sessions_are_kept_than_may_be() {
     until("ann is away", || broker.metrics().sessions_away.get() == 1).await;
     let bob = bob.cut();
     until("bob is not kept", || broker.metrics().sessions_not_kept.get() == 1).await;
-    assert_eq!(bob.is_lost(&broker).await, "expired");
+    assert_eq!(bob.finds_it_lost(&broker).await, "expired");
     let (ann, ..) = ann.back(&broker).await;
     drop(ann);
     broker.shutdown().await;

@@ -180,9 +180,9 @@ struct Gone {
 
 impl Gone {
     async fn back(self, broker: &Broker) -> (Kept, u64, Vec<Recovery>) {
-        let received = Some(self.received);
-        let (mut kept, taken, rooms) = self.back_with(broker, received).await;
-        kept.received = received.unwrap();
+        let received = self.received;
+        let (mut kept, taken, rooms) = self.back_with(broker, Some(received)).await;
+        kept.received = received;
         (kept, taken, rooms)
     }
 
@@ -200,7 +200,7 @@ impl Gone {
         raw.resume(ResumeWish { token: Some(self.token), received }).await
     }
 
-    async fn is_lost(self, broker: &Broker) -> String {
+    async fn finds_it_lost(self, broker: &Broker) -> String {
         match self.tries(broker, Some(0)).await {
             (_, BrokerFrame::Welcome(welcome)) => welcome.lost.expect("a reason"),
             (_, other) => panic!("{other:?}"),

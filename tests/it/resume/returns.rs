@@ -99,7 +99,7 @@ async fn a_token_holds_until_the_next_one_has_arrived() {
     fourth.raw.say(&ClientFrame::Ack { received: 1 }).await;
     fourth.raw.say(&ClientFrame::Ping { time: 1.0 }).await;
     fourth.hear().await;
-    assert_eq!(first.is_lost(&broker).await, "unknown");
+    assert_eq!(first.finds_it_lost(&broker).await, "unknown");
     let (fifth, ..) = fourth.cut().back(&broker).await;
     drop(fifth);
     assert_eq!(broker.metrics().resumes("lost"), 1);
