@@ -96,7 +96,10 @@ impl Step {
                 doc.env("RUSTDOCFLAGS", "-D warnings");
                 setting.run(doc)
             }
-            Step::Rust => setting.run(proc::cargo(&["test", "--workspace"])),
+            Step::Rust => {
+                setting.run(proc::cargo(&["test", "--workspace"]))?;
+                setting.run(proc::cargo(&["test", "--package", "parlor", "--no-default-features", "--test", "ui"]))
+            }
             Step::Conformance => autobahn::run(),
             Step::Fuzz if setting.long => fuzz::search(),
             Step::Fuzz => fuzz::replay(),
