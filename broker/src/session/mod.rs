@@ -137,9 +137,9 @@ impl Sessions {
         (number, place)
     }
 
-    fn forget(&self, number: u64) {
-        self.live.remove(&number);
-        self.gone.notify_waiters();
+    /// Keeps a registered session in the directory until this is dropped.
+    fn list(self: &Arc<Self>, number: u64) -> Listed {
+        Listed { sessions: self.clone(), number }
     }
 
     /// Counts a connection among those that are still to be told of their end, until it is dropped.
@@ -161,5 +161,18 @@ impl Drop for Lingering {
     fn drop(&mut self) {
         self.0.lingering.fetch_sub(1, Ordering::AcqRel);
         self.0.gone.notify_waiters();
+    }
+}
+
+/// A session in the directory. Dropped last, so that whoever waits for all sessions to be gone finds nothing left of them.
+struct Listed {
+    sessions: Arc<Sessions>,
+    number: u64,
+}
+
+impl Drop for Listed {
+    fn drop(&mut self) {
+        self.sessions.live.remove(&self.number);
+        self.sessions.gone.notify_waiters();
     }
 }

@@ -12,10 +12,10 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, Sleep};
 use tracing::debug;
 
-use super::Sessions;
 use super::connection::{Connection, Due, Heard};
 use super::conversation::{Checking, Conversation, Next};
 use super::place::{Offer, Place};
+use super::{Listed, Sessions};
 use crate::outbox::{Frame, Outbox};
 use crate::shard::{Lodger, ShardNo};
 use crate::telemetry::count;
@@ -105,7 +105,7 @@ impl Session {
             heard: false,
             acked: 0,
             sessions: sessions.clone(),
-            _listed: Listed { sessions: sessions.clone(), number },
+            _listed: sessions.list(number),
         }
     }
 
@@ -438,16 +438,4 @@ fn hand_over(place: &Place, mut offer: Box<Offer>) -> Result<(), Box<Offer>> {
         let _ = offer.connection.gate().arrive();
         offer
     })
-}
-
-/// A session in the directory. Dropped last, so that whoever waits for all sessions to be gone finds nothing left of them.
-struct Listed {
-    sessions: Arc<Sessions>,
-    number: u64,
-}
-
-impl Drop for Listed {
-    fn drop(&mut self) {
-        self.sessions.forget(self.number);
-    }
 }
