@@ -1,24 +1,21 @@
 //! One socket of a session: reading from it, and what it is owed in time.
 
 use std::io;
-use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures_util::Stream;
 use parlor_protocol::{CloseCode, Codec};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::Instant;
-use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::error::{CapacityError, Error as WsError, ProtocolError};
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode as WsCloseCode;
-use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 
 use super::Guard;
 use super::rate::{Bucket, Rate};
-use super::socket::{Gate, Parked};
+use super::reader::Reader;
+use super::socket::{Berth, Parked};
 use super::writer::Writer;
 use crate::config::Limits;
 use crate::outbox::Outbox;
@@ -29,9 +26,8 @@ const LINGER_BYTES: usize = 1 << 20;
 
 /// A socket and all that ends with it.
 pub(crate) struct Connection {
-    ws: WebSocketStream<Gate>,
-    /// Whether tungstenite may hold frames that it has read already, which no readiness of the socket will announce.
-    unread: bool,
+    berth: Berth,
+    reader: Reader,
     /// Nothing more is read: the end has been decided.
     pub(crate) deaf: bool,
     pub(crate) writer: Writer,
@@ -81,20 +77,12 @@ pub(crate) enum Due {
 }
 
 impl Connection {
-    pub(crate) async fn new(parked: Parked, early: Bytes, limits: &Limits, guard: Guard) -> Self {
-        let config = WebSocketConfig::default()
-            .read_buffer_size(4 << 10)
-            // Control frames only, and they go no further than the gate.
-            .write_buffer_size(0)
-            .max_write_buffer_size(64 << 10)
-            .max_message_size(Some(limits.hard_frame_bytes()))
-            .max_frame_size(Some(limits.hard_frame_bytes()));
-        let gate = Gate::new(parked, &early);
+    /// `early` is what has been read of the stream already.
+    pub(crate) fn new(parked: Parked, early: &[u8], limits: &Limits, guard: Guard) -> Self {
         let now = Instant::now();
-        // Copied: what was read early is little, and lies in a buffer of the HTTP server's that would be kept with it.
         Self {
-            ws: WebSocketStream::from_partially_read(gate, early.to_vec(), Role::Server, Some(config)).await,
-            unread: true,
+            berth: Berth::new(parked),
+            reader: Reader::new(early, limits),
             deaf: false,
             writer: Writer::default(),
             since: now,
@@ -110,54 +98,46 @@ impl Connection {
         }
     }
 
-    pub(crate) fn gate(&mut self) -> &mut Gate {
-        self.ws.get_mut()
+    /// Where the socket is.
+    pub(crate) fn berth(&mut self) -> &mut Berth {
+        &mut self.berth
     }
 
     /// Takes a turn at writing what is owed.
     pub(crate) fn poll_owed(&mut self, cx: &mut Context<'_>, outbox: &Outbox) -> Poll<io::Result<Option<CloseCode>>> {
-        self.writer.poll(cx, self.ws.get_mut(), outbox)
+        self.writer.poll(cx, self.berth.socket()?, &mut self.reader, outbox)
     }
 
     /// Whether the client makes us answer pings that it does not read: then it is not read either.
     pub(crate) fn choked(&self) -> bool {
-        self.writer.blocked() && self.ws.get_ref().has_control()
+        self.writer.blocked() && self.reader.has_control()
     }
 
     /// The next thing that was said. `Pending` when the socket has no more.
     pub(crate) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Heard> {
-        // Asking first spares the reader a cleared buffer at every wake-up that is about writing.
-        if !self.unread && self.ws.get_mut().poll_read_ready(cx).is_pending() {
-            return Poll::Pending;
-        }
-        self.unread = true;
-        if let Poll::Ready(read) = Pin::new(&mut self.ws).poll_next(cx) {
-            self.read = true;
-            return Poll::Ready(self.hear(cx, read));
-        }
-        // The read has registered for waking.
-        self.unread = false;
-        Poll::Pending
+        let Ok(socket) = self.berth.socket() else { return Poll::Ready(Heard::Lost) };
+        let read = ready!(self.reader.poll_next(cx, socket));
+        self.read = true;
+        Poll::Ready(self.hear(read))
     }
 
-    fn hear(&mut self, cx: &mut Context<'_>, read: Option<Result<Message, WsError>>) -> Heard {
+    fn hear(&mut self, read: Result<Message, WsError>) -> Heard {
         match read {
-            Some(Ok(Message::Binary(frame))) => Heard::Frame(frame, Codec::MsgPack),
-            Some(Ok(Message::Text(text))) => Heard::Frame(Bytes::from(text), Codec::Json),
-            Some(Ok(Message::Close(frame))) => {
-                // Polled once more, tungstenite hands over its reply.
-                let _ = Pin::new(&mut self.ws).poll_next(cx);
+            Ok(Message::Binary(frame)) => Heard::Frame(frame, Codec::MsgPack),
+            Ok(Message::Text(text)) => Heard::Frame(Bytes::from(text), Codec::Json),
+            Ok(Message::Close(frame)) => {
+                self.reader.acknowledge_goodbye();
                 self.writer.take_leave();
                 // A page that is left or loaded again says 1001 (RFC 6455, section 7.4.1).
                 Heard::Goodbye { for_good: frame.is_some_and(|frame| frame.code == WsCloseCode::Normal) }
             }
-            Some(Ok(_)) => Heard::Nothing,
-            Some(Err(WsError::Capacity(CapacityError::MessageTooLong { size, .. }))) => Heard::TooLarge(size),
+            Ok(_) => Heard::Nothing,
+            Err(WsError::Capacity(CapacityError::MessageTooLong { size, .. })) => Heard::TooLarge(size),
             // The socket ended without a goodbye: a client that is gone, not one that breaks the protocol.
-            Some(Err(WsError::Protocol(ProtocolError::ResetWithoutClosingHandshake))) => Heard::Lost,
-            Some(Err(error @ WsError::Utf8(_))) => self.nonsense(&error, WsCloseCode::Invalid),
-            Some(Err(error @ WsError::Protocol(_))) => self.nonsense(&error, WsCloseCode::Protocol),
-            Some(Err(_)) | None => Heard::Lost,
+            Err(WsError::Protocol(ProtocolError::ResetWithoutClosingHandshake)) => Heard::Lost,
+            Err(error @ WsError::Utf8(_)) => self.nonsense(&error, WsCloseCode::Invalid),
+            Err(error @ WsError::Protocol(_)) => self.nonsense(&error, WsCloseCode::Protocol),
+            Err(_) => Heard::Lost,
         }
     }
 
@@ -168,7 +148,7 @@ impl Connection {
 
     /// Too many fragments in one message.
     pub(crate) fn in_shreds(&self, limits: &Limits) -> bool {
-        self.ws.get_ref().meter.most_fragments() > limits.max_fragments
+        self.reader.meter.most_fragments() > limits.max_fragments
     }
 
     /// Silence, deadlines and floods of control frames, once a second.
@@ -186,7 +166,7 @@ impl Connection {
             return if overdue(self.closing_since.get_or_insert(now)) { Due::End(code) } else { Due::Close(code) };
         }
         self.controls.refill(now.saturating_duration_since(std::mem::replace(&mut self.looked, now)));
-        if self.controls.take(self.ws.get_mut().meter.take_controls() as usize) != Rate::Within {
+        if self.controls.take(self.reader.meter.take_controls() as usize) != Rate::Within {
             return Due::Close(CloseCode::RateLimited);
         }
         if self.is_unfinished_for(Duration::from_millis(limits.frame_timeout_ms), now) {
@@ -203,7 +183,7 @@ impl Connection {
     }
 
     fn is_unfinished_for(&mut self, limit: Duration, now: Instant) -> bool {
-        let message = self.ws.get_ref().meter.unfinished();
+        let message = self.reader.meter.unfinished();
         self.unfinished = match (message, self.unfinished) {
             (Some(number), Some((before, since))) if number == before => Some((before, since)),
             (Some(number), _) => Some((number, now)),
@@ -224,7 +204,8 @@ impl Connection {
 
     /// Says goodbye to a client whose session goes on without this connection, and waits a moment for it to hear that.
     pub(crate) async fn part(mut self, code: CloseCode) {
-        let told = self.writer.farewell(self.ws.get_mut(), code);
+        let Ok(socket) = self.berth.socket() else { return };
+        let told = self.writer.farewell(socket, &mut self.reader, code);
         if let Ok(Ok(())) = tokio::time::timeout(LINGER, told).await {
             self.linger().await;
         }
@@ -233,7 +214,7 @@ impl Connection {
     /// Waits a moment for the client to take the goodbye: closing a socket with unread bytes in it would reset the connection, and
     /// what was just written could be lost.
     pub(crate) async fn linger(mut self) {
-        let Ok(socket) = self.ws.get_mut().socket() else { return };
+        let Ok(socket) = self.berth.socket() else { return };
         let gone = async {
             let mut scratch = vec![0; 4 << 10];
             let mut left = LINGER_BYTES;

@@ -28,8 +28,8 @@ const HOUSEKEEPING: Duration = Duration::from_secs(1);
 /// When the socket cannot be used in this runtime.
 #[doc(hidden)]
 pub async fn echo(socket: Socket, early: Bytes, limits: &Limits) -> io::Result<Option<CloseCode>> {
-    let mut connection = Connection::new(Parked::park(socket)?, early, limits, Box::new(())).await;
-    connection.gate().arrive()?;
+    let mut connection = Connection::new(Parked::park(socket)?, &early, limits, Box::new(()));
+    connection.berth().arrive()?;
     let mut clock = tokio::time::interval(HOUSEKEEPING);
     clock.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut echo = Echo { connection, outbox: Outbox::new(Codec::MsgPack, limits), limits };

@@ -7,6 +7,7 @@ mod echo;
 mod meter;
 mod place;
 mod rate;
+mod reader;
 mod socket;
 mod task;
 mod tls;
@@ -95,7 +96,7 @@ impl Sessions {
         let parked = Parked::park(socket)?;
         let (sessions, shard) = (self.clone(), self.shards.next(Lodger::Connection));
         self.shards.runtime(shard).spawn(async move {
-            let connection = Connection::new(parked, early, sessions.registry.limits(), guard).await;
+            let connection = Connection::new(parked, &early, sessions.registry.limits(), guard);
             task::run(Session::new(&sessions, connection, codec), shard);
         });
         Ok(())

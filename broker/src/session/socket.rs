@@ -4,11 +4,9 @@ use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use bytes::{Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf};
 use tokio::net::TcpStream;
 
-use super::meter::Meter;
 use super::tls::Tls;
 
 /// A stream that belongs to the runtime of the current thread.
@@ -31,16 +29,6 @@ pub(crate) enum Parked {
 }
 
 impl Socket {
-    /// Ready when a read may give something: asking first spares the reader a cleared buffer at every wake-up.
-    fn poll_read_ready(&self, cx: &mut Context<'_>) -> Poll<()> {
-        match self {
-            // An error shows when the stream is read.
-            Self::Tcp(stream) => stream.poll_read_ready(cx).map(|_| ()),
-            Self::Tls(stream) => stream.poll_read_ready(cx),
-            Self::Memory(_) => Poll::Ready(()),
-        }
-    }
-
     /// Whether written bytes may stay in a buffer of the stream until it is flushed.
     pub(crate) fn buffers(&self) -> bool {
         matches!(self, Self::Tls(_))
@@ -130,14 +118,9 @@ impl AsyncWrite for Socket {
     }
 }
 
-/// What tungstenite sees of a socket. It reads through; what it writes (pongs, the close reply) is set aside, so that it can never
-/// cut into one of our half-written frames.
+/// A socket, here or on its way to another runtime.
 #[derive(Debug)]
-pub(crate) struct Gate {
-    place: Place,
-    control: BytesMut,
-    pub(super) meter: Meter,
-}
+pub(crate) struct Berth(Place);
 
 #[derive(Debug)]
 enum Place {
@@ -147,17 +130,14 @@ enum Place {
     Nowhere,
 }
 
-impl Gate {
-    /// `early` is what has been read of the stream already.
-    pub(crate) fn new(parked: Parked, early: &[u8]) -> Self {
-        let mut meter = Meter::default();
-        meter.see(early);
-        Self { place: Place::Away(parked), control: BytesMut::new(), meter }
+impl Berth {
+    pub(crate) fn new(parked: Parked) -> Self {
+        Self(Place::Away(parked))
     }
 
     /// Registers the socket with the runtime of this thread.
     pub(crate) fn arrive(&mut self) -> io::Result<()> {
-        self.place = match std::mem::replace(&mut self.place, Place::Nowhere) {
+        self.0 = match std::mem::replace(&mut self.0, Place::Nowhere) {
             Place::Away(parked) => Place::Here(parked.unpark()?),
             here => here,
         };
@@ -166,7 +146,7 @@ impl Gate {
 
     /// Takes the socket from the runtime of this thread.
     pub(crate) fn depart(&mut self) -> io::Result<()> {
-        self.place = match std::mem::replace(&mut self.place, Place::Nowhere) {
+        self.0 = match std::mem::replace(&mut self.0, Place::Nowhere) {
             Place::Here(socket) => Place::Away(socket.park()?),
             away => away,
         };
@@ -174,50 +154,9 @@ impl Gate {
     }
 
     pub(crate) fn socket(&mut self) -> io::Result<&mut Socket> {
-        match &mut self.place {
+        match &mut self.0 {
             Place::Here(socket) => Ok(socket),
             _ => Err(io::ErrorKind::NotConnected.into()),
         }
-    }
-
-    pub(crate) fn poll_read_ready(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        match self.socket() {
-            Ok(socket) => socket.poll_read_ready(cx),
-            Err(_) => Poll::Ready(()),
-        }
-    }
-
-    pub(crate) fn has_control(&self) -> bool {
-        !self.control.is_empty()
-    }
-
-    /// Control frames that tungstenite wants out, whole ones, to be written between ours.
-    pub(crate) fn take_control(&mut self) -> Option<Bytes> {
-        (!self.control.is_empty()).then(|| self.control.split().freeze())
-    }
-}
-
-impl AsyncRead for Gate {
-    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let gate = self.get_mut();
-        let before = buf.filled().len();
-        let read = Pin::new(gate.socket()?).poll_read(cx, buf);
-        gate.meter.see(&buf.filled()[before..]);
-        read
-    }
-}
-
-impl AsyncWrite for Gate {
-    fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        self.get_mut().control.extend_from_slice(buf);
-        Poll::Ready(Ok(buf.len()))
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
     }
 }

@@ -37,7 +37,7 @@ pub(super) fn run(mut session: Session, shard: ShardNo) {
         match session.run(shard).await {
             Step::Move(to) => {
                 // A socket that cannot be moved is one that is lost; the session finds that out where it arrives.
-                let _ = session.connection.as_mut().map(|connection| connection.gate().depart());
+                let _ = session.connection.as_mut().map(|connection| connection.berth().depart());
                 run(session, to);
             }
             Step::End => session.end(),
@@ -111,7 +111,7 @@ impl Session {
 
     async fn run(&mut self, shard: ShardNo) -> Step {
         if let Some(connection) = &mut self.connection
-            && connection.gate().arrive().is_err()
+            && connection.berth().arrive().is_err()
             && self.lose(Lost::Broken) == Fate::End
         {
             return Step::End;
@@ -330,7 +330,7 @@ impl Session {
             self.count_close("replaced");
             tokio::spawn(old.part(CloseCode::Replaced));
         }
-        if connection.gate().arrive().is_err() {
+        if connection.berth().arrive().is_err() {
             if self.away.is_none() {
                 self.lose(Lost::Broken);
             }
@@ -433,9 +433,9 @@ enum Fate {
 /// Gives a connection to the session that it belongs to, or back.
 fn hand_over(place: &Place, mut offer: Box<Offer>) -> Result<(), Box<Offer>> {
     // A socket that cannot be moved is one that is lost, which shows where it arrives.
-    let _ = offer.connection.gate().depart();
+    let _ = offer.connection.berth().depart();
     place.offer(offer).map_err(|mut offer| {
-        let _ = offer.connection.gate().arrive();
+        let _ = offer.connection.berth().arrive();
         offer
     })
 }

@@ -115,15 +115,6 @@ impl Tls {
         self.0.get_mut().0.depart()
     }
 
-    /// Ready when a read may give something: plaintext that waits already, the client's goodbye, or bytes in the socket.
-    pub(super) fn poll_read_ready(&self, cx: &mut Context<'_>) -> Poll<()> {
-        let (io, session) = self.0.get_ref();
-        match &io.place {
-            Place::Here(stream) if session.wants_read() => stream.poll_read_ready(cx).map(|_| ()),
-            _ => Poll::Ready(()),
-        }
-    }
-
     /// Whether the socket has taken anything since this was last asked.
     pub(super) fn take_progress(&mut self) -> bool {
         std::mem::take(&mut self.0.get_mut().0.progress)

@@ -10,7 +10,8 @@ use parlor_protocol::CloseCode;
 use tokio::io::{AsyncWrite, AsyncWriteExt};
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode as WsCloseCode;
 
-use super::socket::{Gate, Socket};
+use super::reader::Reader;
+use super::socket::Socket;
 use crate::outbox::{Outbox, Taken};
 
 /// Frames that one call may take; the kernel takes at most 1024 pieces.
@@ -47,7 +48,8 @@ impl Writer {
     pub(crate) fn poll(
         &mut self,
         cx: &mut Context<'_>,
-        gate: &mut Gate,
+        socket: &mut Socket,
+        reader: &mut Reader,
         outbox: &Outbox,
     ) -> Poll<io::Result<Option<CloseCode>>> {
         loop {
@@ -56,7 +58,7 @@ impl Writer {
                 && !self.control
                 && !self.leaving
                 && self.closing.is_none()
-                && let Some(control) = gate.take_control()
+                && let Some(control) = reader.take_control()
             {
                 // The outbox did not count these bytes, and takes back all that is written.
                 outbox.lend(control.len());
@@ -75,18 +77,18 @@ impl Writer {
             if self.frames.is_empty()
                 && self.leaving
                 && self.closing.is_none()
-                && let Some(answer) = gate.take_control()
+                && let Some(answer) = reader.take_control()
             {
                 outbox.lend(answer.len());
                 self.frames.push_back(answer);
             }
             if self.frames.is_empty() {
-                if self.unflushed && self.poll_flush(cx, gate)?.is_pending() {
+                if self.unflushed && self.poll_flush(cx, socket)?.is_pending() {
                     return Poll::Pending;
                 }
                 return self.closing.map_or(Poll::Pending, |code| Poll::Ready(Ok(Some(code))));
             }
-            match self.poll_write(cx, gate)? {
+            match self.poll_write(cx, socket)? {
                 Poll::Ready(count) => outbox.written(count),
                 Poll::Pending => return Poll::Pending,
             }
@@ -114,8 +116,7 @@ impl Writer {
     }
 
     /// Has the stream pass on what it holds. What the network takes of that counts as a write: it moves the deadline.
-    fn poll_flush(&mut self, cx: &mut Context<'_>, gate: &mut Gate) -> io::Result<Poll<()>> {
-        let socket = gate.socket()?;
+    fn poll_flush(&mut self, cx: &mut Context<'_>, socket: &mut Socket) -> io::Result<Poll<()>> {
         let flushed = Pin::new(&mut *socket).poll_flush(cx)?;
         self.wrote.calls += u64::from(socket.take_progress());
         self.unflushed = flushed.is_pending();
@@ -123,22 +124,25 @@ impl Writer {
     }
 
     /// The last words to a client whose session goes on elsewhere: the rest of the frame that has begun, and a close frame.
-    pub(crate) async fn farewell(&mut self, gate: &mut Gate, code: CloseCode) -> io::Result<()> {
+    pub(crate) async fn farewell(
+        &mut self,
+        socket: &mut Socket,
+        reader: &mut Reader,
+        code: CloseCode,
+    ) -> io::Result<()> {
         let begun = self.frames.pop_front().filter(|_| self.begun);
-        let pieces = [begun, gate.take_control(), Some(self.last_frame(code))];
-        let socket = gate.socket()?;
+        let pieces = [begun, reader.take_control(), Some(self.last_frame(code))];
         for piece in pieces.into_iter().flatten() {
             socket.write_all(&piece).await?;
         }
         socket.flush().await
     }
 
-    fn poll_write(&mut self, cx: &mut Context<'_>, gate: &mut Gate) -> io::Result<Poll<usize>> {
-        let socket: &mut Socket = gate.socket()?;
+    fn poll_write(&mut self, cx: &mut Context<'_>, socket: &mut Socket) -> io::Result<Poll<usize>> {
         let buffers = socket.buffers();
-        let socket = Pin::new(socket);
+        let stream = Pin::new(&mut *socket);
         let written = if self.frames.len() == 1 {
-            socket.poll_write(cx, &self.frames[0])
+            stream.poll_write(cx, &self.frames[0])
         } else {
             let mut pieces = [IoSlice::new(&[]); PIECES];
             let mut count = 0;
@@ -146,10 +150,10 @@ impl Writer {
                 *piece = IoSlice::new(frame);
                 count += 1;
             }
-            socket.poll_write_vectored(cx, &pieces[..count])
+            stream.poll_write_vectored(cx, &pieces[..count])
         };
         // Of what it held before, the stream may have got rid of something even now.
-        let progress = buffers && gate.socket()?.take_progress();
+        let progress = buffers && socket.take_progress();
         let Poll::Ready(result) = written else {
             self.wrote.calls += u64::from(progress);
             return Ok(Poll::Pending);
