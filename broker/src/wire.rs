@@ -10,6 +10,8 @@ use crate::outbox::{Frame, Kind};
 
 /// Room for the longest header of a frame from a server (RFC 6455, section 5.2: no mask).
 const HEADER: usize = 10;
+/// Bytes beyond which frames for all members are not joined: the copy would cost more than it saves, and a writer takes no more at once.
+const MAX_JOINED: usize = 64 << 10;
 
 /// Encodes one frame for connections of `codec`. What has no form in JSON becomes a `not_representable` error.
 pub fn encode(codec: Codec, frame: &BrokerFrame) -> Bytes {
@@ -105,6 +107,43 @@ impl SharedFrame {
 
     fn encoded(&self, codec: Codec) -> &Encoded {
         self.encoded[codec as usize].get_or_init(|| encode_or_replace(codec, &self.frame))
+    }
+}
+
+/// What a batch has said to all members of a room: joined once per codec, for all who get the whole of it.
+#[derive(Debug)]
+pub struct Run<'f> {
+    frames: &'f [SharedFrame],
+    joined: [OnceCell<Option<Frame>>; 2],
+}
+
+impl<'f> Run<'f> {
+    /// Publishes of one room, in their order.
+    pub fn new(frames: &'f [SharedFrame]) -> Self {
+        Self { frames, joined: [OnceCell::new(), OnceCell::new()] }
+    }
+
+    /// What it is made of.
+    pub fn frames(&self) -> &'f [SharedFrame] {
+        self.frames
+    }
+
+    /// All of it as one frame for an outbox of this codec. `None` for a single one, and when it is too much to be copied, or one has
+    /// no form in the codec.
+    pub(crate) fn joined(&self, codec: Codec) -> Option<&Frame> {
+        self.joined[codec as usize].get_or_init(|| self.join(codec)).as_ref()
+    }
+
+    fn join(&self, codec: Codec) -> Option<Frame> {
+        let pieces: Vec<_> = self.frames.iter().map(|frame| frame.encoded(codec)).collect();
+        let len = pieces.iter().map(|piece| piece.bytes.len()).sum();
+        if pieces.len() < 2 || len > MAX_JOINED || pieces.iter().any(|piece| !piece.whole) {
+            return None;
+        }
+        let mut bytes = Vec::with_capacity(len);
+        pieces.iter().for_each(|piece| bytes.extend_from_slice(&piece.bytes));
+        let room = self.frames.first().and_then(|frame| frame.outgoing(codec).room);
+        Some(Frame { bytes: bytes.into(), kind: Kind::Run(pieces.len() as u32), room })
     }
 }
 

@@ -3,6 +3,7 @@
 //! Rooms push whole batches and wake the session once; the session takes what is there and writes it at once. A client that does
 //! not keep up gets a view in place of what it missed, or is let go: nobody else waits for it.
 
+mod frame;
 mod opened;
 mod ring;
 #[cfg(test)]
@@ -18,9 +19,10 @@ use parlor_protocol::{CloseCode, Codec, RoomNo};
 use crate::config::Limits;
 use ring::{Bound, Fit, Ring};
 
+pub use frame::{Frame, Kind};
 #[doc(hidden)]
 pub use opened::Opened;
-pub use ring::{Frame, Kind};
+
 pub(crate) use ring::{Impossible, Resumed};
 
 /// What a frame costs beyond its bytes: its place in the ring (48 bytes, and as many that a growing ring has free), and its

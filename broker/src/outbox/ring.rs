@@ -9,52 +9,7 @@ use std::collections::{HashMap, VecDeque};
 use bytes::Bytes;
 use parlor_protocol::RoomNo;
 
-/// A frame on its way out, and what may become of it.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Frame {
-    pub(crate) bytes: Bytes,
-    pub(crate) kind: Kind,
-    pub(crate) room: Option<RoomNo>,
-}
-
-/// How a frame is treated when not all can be kept.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// Is delivered, or the session ends.
-    Kept,
-    /// May be replaced by a view of its room.
-    Publish,
-    /// A view: what the room owes is paid.
-    View,
-    /// The end of a membership. Kept, and nothing is owed after it.
-    End,
-    /// The newest value of a slot: replaces the one before, is not counted, and is not sent again.
-    Latest(u32),
-    /// Not counted and not sent again.
-    Passing,
-    /// Where so many counted frames were that have been thrown away.
-    Gone(u32),
-}
-
-impl Frame {
-    /// A frame that belongs to no room and must arrive.
-    pub fn kept(bytes: Bytes) -> Self {
-        Self { bytes, kind: Kind::Kept, room: None }
-    }
-
-    /// A frame that is not counted.
-    pub(crate) fn passing(bytes: Bytes) -> Self {
-        Self { bytes, kind: Kind::Passing, room: None }
-    }
-
-    fn is_counted(&self) -> bool {
-        !matches!(self.kind, Kind::Latest(_) | Kind::Passing)
-    }
-
-    fn is_of(&self, rooms: &[Due]) -> bool {
-        self.room.is_some_and(|room| rooms.iter().any(|due| due.room == room))
-    }
-}
+use super::frame::{Frame, Kind};
 
 /// A room that owes a view.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -115,6 +70,8 @@ pub(crate) struct Ring {
     /// Frames in `unsent` that have been replaced by newer ones and are passed over.
     void: usize,
     newest: HashMap<(RoomNo, u32), u64>,
+    /// Frames that are held, and what they weigh.
+    frames: usize,
     bytes: usize,
     /// Bytes that the writer has taken and not written, in a session that keeps nothing.
     lent: usize,
@@ -143,6 +100,7 @@ impl Ring {
             left: MIDDLE,
             void: 0,
             newest: HashMap::new(),
+            frames: 0,
             bytes: 0,
             lent: 0,
             allowance: 0,
@@ -163,9 +121,10 @@ impl Ring {
     pub(crate) fn push(&mut self, batch: &mut Vec<Frame>, allowance: usize) -> Fit {
         self.allowance += allowance;
         let bytes = batch.iter().map(|frame| self.weight(frame)).sum();
-        if self.keeps && !self.fits(batch.len(), bytes) {
-            self.forget(batch.len(), bytes);
-            if !self.fits(batch.len(), bytes) {
+        let frames = batch.iter().map(Frame::held).sum();
+        if self.keeps && !self.fits(frames, bytes) {
+            self.forget(frames, bytes);
+            if !self.fits(frames, bytes) {
                 self.shed(batch);
             }
         }
@@ -177,12 +136,12 @@ impl Ring {
 
     /// Puts a frame that is not counted before all that waits.
     pub(crate) fn push_first(&mut self, bytes: Bytes) {
-        let weight = bytes.len() + self.bound.overhead;
-        self.bytes += weight;
+        let greeting = Frame::passing(bytes);
+        self.charge(&greeting);
         // Coming back costs nothing of what was kept.
-        (self.greetings, self.allowance) = (1, self.allowance + weight);
+        (self.greetings, self.allowance) = (1, self.allowance + self.weight(&greeting));
         self.left = self.left.saturating_sub(1);
-        self.unsent.push_front(Frame::passing(bytes));
+        self.unsent.push_front(greeting);
     }
 
     /// Moves frames to the writer: at most so many, and none once so many bytes are reached.
@@ -205,10 +164,10 @@ impl Ring {
             (taken, size) = (taken + 1, size + frame.bytes.len());
             into.push_back(frame.bytes.clone());
             if self.keeps && frame.is_counted() {
+                self.sent_count += u64::from(frame.count());
                 self.sent.push_back(frame);
-                self.sent_count += 1;
             } else {
-                self.bytes -= self.weight(&frame);
+                self.discharge(&frame);
                 self.lend(frame.bytes.len());
             }
         }
@@ -246,18 +205,16 @@ impl Ring {
         self.sent_count -= left;
         self.base += left;
         while left > 0 {
-            let Some(frame) = self.sent.front_mut() else { break };
-            match &mut frame.kind {
-                Kind::Gone(count) if u64::from(*count) > left => {
-                    *count -= left as u32;
-                    break;
-                }
-                Kind::Gone(count) => left -= u64::from(*count),
-                _ => left -= 1,
+            let Some(mut frame) = self.sent.pop_front() else { break };
+            self.discharge(&frame);
+            let count = u64::from(frame.count());
+            if count > left {
+                frame.skip(left as u32);
+                self.charge(&frame);
+                self.sent.push_front(frame);
+                break;
             }
-            if let Some(frame) = self.sent.pop_front() {
-                self.bytes -= self.weight(&frame);
-            }
+            left -= count;
         }
         if self.sent.is_empty() && self.sent.capacity() > LASTING {
             self.sent = VecDeque::new();
@@ -284,7 +241,7 @@ impl Ring {
         self.holes.clear();
         let due = std::mem::take(&mut self.due);
         self.retain_unsent(|frame| {
-            frame.is_counted() && !(frame.is_of(&due) && matches!(frame.kind, Kind::Publish | Kind::View))
+            frame.is_counted() && !(is_of(frame, &due) && (frame.publishes() > 0 || frame.kind == Kind::View))
         });
         self.due = due;
         // Of a room that the client has left the end pays, which may have been said already.
@@ -292,7 +249,7 @@ impl Ring {
         self.due.retain(|due| rooms.contains(&due.room) || !ended(due.room));
         let mut missed = HashMap::new();
         for frame in self.unsent.iter().filter(|frame| frame.is_counted()) {
-            frame.room.into_iter().for_each(|room| *missed.entry(room).or_default() += 1);
+            frame.room.into_iter().for_each(|room| *missed.entry(room).or_default() += u64::from(frame.count()));
         }
         Ok(Resumed { due: self.due.iter().map(|due| due.room).collect(), missed })
     }
@@ -305,7 +262,7 @@ impl Ring {
 
     /// Frames and bytes that are held.
     pub(crate) fn len(&self) -> (usize, usize) {
-        (self.sent.len() + self.unsent.len() - self.void, self.bytes + self.lent)
+        (self.frames, self.bytes + self.lent)
     }
 
     /// Bytes of views that are not read yet, beyond the bound.
@@ -325,17 +282,17 @@ impl Ring {
 
     fn append(&mut self, frame: Frame) {
         match (frame.kind, frame.room) {
-            (Kind::Publish, _) if frame.is_of(&self.due) => {
-                self.dropped += 1;
+            (Kind::Publish | Kind::Run(_), _) if is_of(&frame, &self.due) => {
+                self.dropped += u64::from(frame.count());
                 return;
             }
-            (Kind::Latest(_), _) if self.away || frame.is_of(&self.due) => return,
+            (Kind::Latest(_), _) if self.away || is_of(&frame, &self.due) => return,
             (Kind::Latest(slot), Some(room)) => self.replace(room, slot),
             (Kind::Passing, _) if self.away => return,
             (Kind::View | Kind::End, Some(room)) => self.due.retain(|due| due.room != room),
             _ => {}
         }
-        self.bytes += self.weight(&frame);
+        self.charge(&frame);
         self.unsent.push_back(frame);
     }
 
@@ -343,9 +300,10 @@ impl Ring {
     fn replace(&mut self, room: RoomNo, slot: u32) {
         let next = self.left + self.unsent.len() as u64;
         let Some(older) = self.newest.insert((room, slot), next) else { return };
+        let void = Frame { bytes: Bytes::new(), kind: Kind::Gone(0), room: None };
         if let Some(frame) = self.unsent.get_mut(older.saturating_sub(self.left) as usize) {
-            self.bytes -= frame.bytes.len() + self.bound.overhead;
-            *frame = Frame { bytes: Bytes::new(), kind: Kind::Gone(0), room: None };
+            let replaced = std::mem::replace(frame, void);
+            self.discharge(&replaced);
             self.void += 1;
         }
         if self.void > LASTING && self.void * 2 > self.unsent.len() {
@@ -354,12 +312,19 @@ impl Ring {
         }
     }
 
-    /// What a frame costs; nothing once it is gone.
+    /// What a frame costs; nothing once it is gone. A run costs what its frames would.
     fn weight(&self, frame: &Frame) -> usize {
-        match frame.kind {
-            Kind::Gone(_) => 0,
-            _ => frame.bytes.len() + self.bound.overhead,
-        }
+        frame.bytes.len() + frame.held() * self.bound.overhead
+    }
+
+    fn charge(&mut self, frame: &Frame) {
+        self.frames += frame.held();
+        self.bytes += self.weight(frame);
+    }
+
+    fn discharge(&mut self, frame: &Frame) {
+        self.frames -= frame.held();
+        self.bytes -= self.weight(frame);
     }
 
     fn fits(&self, frames: usize, bytes: usize) -> bool {
@@ -372,20 +337,15 @@ impl Ring {
         let frames = frames + self.bound.frames / 4;
         let bytes = bytes + self.bound.bytes / 4;
         let mut sent = VecDeque::with_capacity(self.sent.len());
-        let (mut number, mut freed) = (self.base, 0);
-        let held = self.len().0;
+        let mut number = self.base;
         for frame in std::mem::take(&mut self.sent) {
-            number += match frame.kind {
-                Kind::Gone(count) => u64::from(count),
-                _ => 1,
-            };
-            let room = frame.room;
-            let enough = held - freed + frames <= self.bound.frames && self.bytes + bytes <= self.bound.bytes;
-            match (frame.kind, room) {
-                (Kind::Publish, Some(room)) if !enough => {
-                    (self.bytes, freed) = (self.bytes - self.weight(&frame), freed + 1);
+            number += u64::from(frame.count());
+            let enough = self.frames + frames <= self.bound.frames && self.bytes + bytes <= self.bound.bytes;
+            match (frame.kind, frame.room) {
+                (Kind::Publish | Kind::Run(_), Some(room)) if !enough => {
+                    self.discharge(&frame);
                     self.dig(room, number);
-                    gone(&mut sent, 1);
+                    gone(&mut sent, frame.count());
                 }
                 (Kind::Gone(count), _) => gone(&mut sent, count),
                 _ => sent.push_back(frame),
@@ -416,16 +376,17 @@ impl Ring {
             self.owe_publish(0, Some(frame));
         }
         let due = std::mem::take(&mut self.due);
-        let before = self.unsent.len();
-        self.retain_unsent(|frame| !(frame.is_of(&due) && matches!(frame.kind, Kind::Publish | Kind::Latest(_))));
-        self.dropped += (before - self.unsent.len()) as u64;
+        let before = self.frames;
+        self.retain_unsent(|frame| {
+            !(is_of(frame, &due) && (frame.publishes() > 0 || matches!(frame.kind, Kind::Latest(_))))
+        });
+        self.dropped += (before - self.frames) as u64;
         self.due = due;
     }
 
     fn owe_publish(&mut self, at: usize, frame: Option<&Frame>) {
         let frame = frame.or_else(|| self.unsent.get(at));
-        if let Some(Frame { kind: Kind::Publish, room: Some(room), .. }) = frame {
-            let room = *room;
+        if let Some(room) = frame.filter(|frame| frame.publishes() > 0).and_then(|frame| frame.room) {
             self.owe(room);
         }
     }
@@ -468,14 +429,15 @@ impl Ring {
 
     /// Keeps what waits and is wanted; all places are new.
     fn retain_unsent(&mut self, wanted: impl Fn(&Frame) -> bool) {
-        let (bytes, overhead) = (&mut self.bytes, self.bound.overhead);
+        let (mut frames, mut bytes) = (0, 0);
         self.unsent.retain(|frame| {
             let stays = !matches!(frame.kind, Kind::Gone(_)) && wanted(frame);
-            if !stays && !matches!(frame.kind, Kind::Gone(_)) {
-                *bytes -= frame.bytes.len() + overhead;
+            if !stays {
+                (frames, bytes) = (frames + frame.held(), bytes + frame.bytes.len());
             }
             stays
         });
+        (self.frames, self.bytes) = (self.frames - frames, self.bytes - bytes - frames * self.bound.overhead);
         self.void = 0;
         self.newest.clear();
         for (at, frame) in (self.left..).zip(&self.unsent) {
@@ -496,6 +458,11 @@ impl Ring {
 const MIDDLE: u64 = 1 << 40;
 /// Frames for which an emptied queue keeps room, so that a long burst does not pin its ring for the connection's life.
 const LASTING: usize = 64;
+
+/// Whether it belongs to one of these rooms.
+fn is_of(frame: &Frame, rooms: &[Due]) -> bool {
+    frame.room.is_some_and(|room| rooms.iter().any(|due| due.room == room))
+}
 
 /// Adds to the frames that are gone at the end of `sent`.
 fn gone(sent: &mut VecDeque<Frame>, more: u32) {

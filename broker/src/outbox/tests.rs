@@ -6,7 +6,8 @@ use bytes::Bytes;
 use parlor_protocol::RoomNo;
 use proptest::prelude::*;
 
-use super::ring::{Bound, Fit, Frame, Kind, Ring};
+use super::frame::{Frame, Kind};
+use super::ring::{Bound, Fit, Ring};
 
 const BOUND: Bound = Bound { frames: 24, bytes: 600, overhead: 10 };
 const ROOMS: u32 = 3;
@@ -32,7 +33,7 @@ enum Step {
 }
 
 fn step() -> impl Strategy<Value = Step> {
-    let frame = (0..10_u8, 0..ROOMS, 0..40_u8);
+    let frame = (0..12_u8, 0..ROOMS, 0..40_u8);
     prop_oneof![
         6 => proptest::collection::vec(frame, 1..5).prop_map(Step::Push),
         4 => (1..8_usize).prop_map(Step::Take),
@@ -77,24 +78,44 @@ impl Rooms {
                 (Kind::Kept, format!("r {}", self.replies))
             }
             8 => (Kind::Latest(1), format!("l {room}")),
-            _ => (Kind::Passing, "x".to_owned()),
+            9 => (Kind::Passing, "x".to_owned()),
+            _ => return self.run(room, 2 + u32::from(size % 4)),
         };
-        frame(kind, room, format!("{text} {}", "-".repeat(usize::from(size))))
+        frame(kind, room, &format!("{text} {}", "-".repeat(usize::from(size))))
+    }
+
+    /// So many publishes of one room, joined.
+    fn run(&mut self, room: u32, count: u32) -> Frame {
+        let single: Vec<_> = (0..count).map(|_| self.frame(0, room, 3).bytes).collect();
+        Frame { bytes: single.concat().into(), kind: Kind::Run(count), room: Some(RoomNo(room)) }
     }
 
     fn view(&self, room: RoomNo) -> Frame {
         let said = self.said.get(&room.0).copied().unwrap_or_default();
-        frame(Kind::View, room.0, format!("v {} {said} ", room.0))
+        frame(Kind::View, room.0, &format!("v {} {said} ", room.0))
     }
 }
 
-fn frame(kind: Kind, room: u32, text: String) -> Frame {
-    Frame { bytes: Bytes::from(text), kind, room: Some(RoomNo(room)) }
+fn frame(kind: Kind, room: u32, text: &str) -> Frame {
+    Frame { bytes: framed(text), kind, room: Some(RoomNo(room)) }
+}
+
+/// A text as it would go over the wire.
+fn framed(text: &str) -> Bytes {
+    [&[0x82, u8::try_from(text.len()).unwrap()], text.as_bytes()].concat().into()
 }
 
 impl Client {
-    fn read(&mut self, bytes: &[u8]) {
-        let text = std::str::from_utf8(bytes).unwrap();
+    /// What came at once, which may be several frames.
+    fn read(&mut self, mut bytes: &[u8]) {
+        while let [_, len, rest @ ..] = bytes {
+            let (text, rest) = rest.split_at(usize::from(*len));
+            self.read_one(std::str::from_utf8(text).unwrap());
+            bytes = rest;
+        }
+    }
+
+    fn read_one(&mut self, text: &str) {
         let mut words = text.split(' ');
         let word = words.next().unwrap();
         let mut number = || words.next().unwrap().parse::<u64>().unwrap();
@@ -196,7 +217,7 @@ impl Life {
         self.wire.clear();
         let rooms: Vec<_> = (0..ROOMS).map(RoomNo).collect();
         let resumed = self.ring.resume(received, &rooms).unwrap();
-        self.ring.push_first(Bytes::from_static(b"greeting"));
+        self.ring.push_first(framed("greeting"));
         self.connected = true;
         let due = |room: &RoomNo| resumed.due.contains(room);
         assert!(resumed.missed.keys().filter(|room| due(room)).count() <= ROOMS as usize);
@@ -262,7 +283,7 @@ proptest! {
 /// No view comes of a room that the client has asked to leave, so nothing may come behind a gap but the end.
 #[test]
 fn of_a_room_that_is_being_left_only_the_end_follows_a_gap() {
-    let text = |kind, text: &str| vec![frame(kind, 1, text.to_owned())];
+    let text = |kind, text: &str| vec![frame(kind, 1, text)];
     for ends_first in [false, true] {
         let mut ring = Ring::new(BOUND);
         ring.keep();
@@ -283,6 +304,28 @@ fn of_a_room_that_is_being_left_only_the_end_follows_a_gap() {
         ring.push(&mut text(Kind::Publish, "again"), 0);
         let mut taken = VecDeque::new();
         ring.take(&mut taken, BOUND.frames, usize::MAX);
-        assert_eq!(taken, ["end", "again"]);
+        assert_eq!(taken, ["end", "again"].map(framed));
     }
+}
+
+/// A client may have read a part of what was joined: it is sent the rest, and no more.
+#[test]
+fn a_run_is_acknowledged_and_sent_again_by_the_frame() {
+    for read in 0..=4 {
+        let mut ring = Ring::new(BOUND);
+        ring.keep();
+        let run = Rooms::default().run(1, 4);
+        let whole = run.bytes.clone();
+        assert_eq!(ring.push(&mut vec![run], 0), Fit::Yes);
+        assert_eq!(ring.len(), (4, whole.len() + 4 * BOUND.overhead), "a run weighs what its frames would");
+        ring.take(&mut VecDeque::new(), 1, usize::MAX);
+        ring.leave();
+        let resumed = ring.resume(Some(read), &[RoomNo(1)]).unwrap();
+        assert_eq!(resumed.missed.get(&RoomNo(1)).copied().unwrap_or_default(), 4 - read);
+        let mut again = VecDeque::new();
+        ring.take(&mut again, 1, usize::MAX);
+        let rest = again.front().map_or(&[][..], |bytes| bytes);
+        assert_eq!(rest, &whole[whole.len() / 4 * read as usize..]);
+    }
+    assert!(Ring::new(BOUND).ack(1).is_err());
 }

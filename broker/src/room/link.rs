@@ -9,7 +9,7 @@ use parlor_protocol::{BrokerFrame, Codec, ErrorCode, PlayerId};
 use super::registry::Seat;
 use crate::outbox::{Frame, Outbox, Pushed};
 use crate::room::state::Link;
-use crate::wire::{self, SharedFrame};
+use crate::wire::{self, Run, SharedFrame};
 
 /// A membership as both ends see it.
 #[derive(Debug)]
@@ -116,7 +116,7 @@ impl MemberLink {
         if self.pending.is_empty() {
             return 0;
         }
-        let count = self.pending.len() as u64;
+        let count = self.pending.iter().map(Frame::held).sum::<usize>() as u64;
         // Overflow ends the session, which then leaves the room by itself; a closing one is about to.
         match self.outbox.push_all(&mut self.pending, std::mem::take(&mut self.view_bytes)) {
             Pushed::Queued => count,
@@ -168,6 +168,13 @@ impl Link for MemberLink {
             _ => {}
         }
         self.pending.push(outgoing);
+    }
+
+    fn deliver_all(&mut self, run: &Run<'_>) {
+        match run.joined(self.codec()) {
+            Some(joined) => self.pending.push(joined.clone()),
+            None => run.frames().iter().for_each(|frame| self.deliver(frame)),
+        }
     }
 }
 

@@ -1,10 +1,19 @@
-//! Who is in a room, and who follows which topic. Kept together, so that they cannot disagree.
+//! Who is in a room, who follows which topic, and what has been said to all of them. Kept together, so that they cannot disagree.
+//!
+//! What goes to all is written down once, and given to the members at the end of the batch: most of them get all of it, in one piece.
+//! Whoever is told something that others are not is given first what has been said to all before.
 
 use std::collections::HashMap;
 
 use parlor_protocol::PlayerId;
 use parlor_protocol::frame::Role;
 use parlor_protocol::room::{Player, Topic};
+
+use super::state::Link;
+use crate::wire::{Run, SharedFrame};
+
+/// Frames for which there is room between batches.
+const LASTING: usize = 64;
 
 /// One member, reached through `L`.
 #[derive(Debug)]
@@ -19,6 +28,23 @@ pub(crate) struct Member<L> {
     /// Topics that the handler chose for it, and those that it chose itself.
     given: Vec<Topic>,
     chosen: Vec<Topic>,
+    /// How much of what the batch has said to all it has been given, or was not meant to get.
+    heard: usize,
+}
+
+impl<L: Link> Member<L> {
+    /// Gives it one frame, behind what has been said to all.
+    fn tell(&mut self, said: &[SharedFrame], frame: &SharedFrame) {
+        self.catch_up(said);
+        self.link.deliver(frame);
+    }
+
+    fn catch_up(&mut self, said: &[SharedFrame]) {
+        for frame in said.get(self.heard..).unwrap_or_default() {
+            self.link.deliver(frame);
+        }
+        self.heard = said.len();
+    }
 }
 
 /// All members, in the order of their numbers, which is the order in which they came.
@@ -28,15 +54,17 @@ pub(crate) struct Members<L> {
     /// How many of them are no spectators.
     players: usize,
     topics: HashMap<Topic, Vec<PlayerId>>,
+    /// What the batch has said to all so far.
+    said: Vec<SharedFrame>,
 }
 
 impl<L> Default for Members<L> {
     fn default() -> Self {
-        Self { list: Vec::new(), players: 0, topics: HashMap::new() }
+        Self { list: Vec::new(), players: 0, topics: HashMap::new(), said: Vec::new() }
     }
 }
 
-impl<L> Members<L> {
+impl<L: Link> Members<L> {
     pub(crate) fn add(&mut self, player: Player, link: L) {
         debug_assert!(self.list.last().is_none_or(|last| last.player.id < player.id), "numbers rise");
         self.players += usize::from(player.role == Role::Player);
@@ -48,12 +76,14 @@ impl<L> Members<L> {
             away_until_us: None,
             given: Vec::new(),
             chosen: Vec::new(),
+            heard: self.said.len(),
         });
     }
 
     pub(crate) fn remove(&mut self, player: PlayerId) -> Option<Member<L>> {
         let at = self.position(player)?;
-        let member = self.list.remove(at);
+        let mut member = self.list.remove(at);
+        member.catch_up(&self.said);
         self.players -= usize::from(member.player.role == Role::Player);
         for topic in member.given.iter().chain(&member.chosen) {
             self.unfollow(topic, player);
@@ -74,6 +104,59 @@ impl<L> Members<L> {
         self.list.iter_mut()
     }
 
+    /// Says something to all.
+    pub(crate) fn tell_all(&mut self, frame: SharedFrame) {
+        if !self.list.is_empty() {
+            self.said.push(frame);
+        }
+    }
+
+    /// Says something to all but these.
+    pub(crate) fn tell_others(&mut self, but: impl IntoIterator<Item = PlayerId>, frame: SharedFrame) {
+        for player in but {
+            if let Some(at) = self.position(player) {
+                self.list[at].catch_up(&self.said);
+                self.list[at].heard = self.said.len() + 1;
+            }
+        }
+        self.tell_all(frame);
+    }
+
+    /// Says something to one.
+    pub(crate) fn tell(&mut self, player: PlayerId, frame: &SharedFrame) {
+        if let Some(at) = self.position(player) {
+            self.list[at].tell(&self.said, frame);
+        }
+    }
+
+    /// Says something to those who follow the topic and are `wanted`.
+    pub(crate) fn tell_followers(&mut self, topic: &Topic, frame: &SharedFrame, wanted: impl Fn(&Member<L>) -> bool) {
+        for player in self.topics.get(topic).map_or(&[][..], Vec::as_slice) {
+            if let Ok(at) = self.list.binary_search_by_key(player, |member| member.player.id)
+                && wanted(&self.list[at])
+            {
+                self.list[at].tell(&self.said, frame);
+            }
+        }
+    }
+
+    /// Gives everybody what has been said to all.
+    pub(crate) fn end_batch(&mut self) {
+        if self.said.is_empty() {
+            return;
+        }
+        let run = Run::new(&self.said);
+        for member in &mut self.list {
+            match member.heard {
+                0 => member.link.deliver_all(&run),
+                _ => member.catch_up(&self.said),
+            }
+            member.heard = 0;
+        }
+        self.said.clear();
+        self.said.shrink_to(LASTING);
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.list.len()
     }
@@ -85,7 +168,11 @@ impl<L> Members<L> {
     pub(crate) fn drain(&mut self) -> impl Iterator<Item = Member<L>> {
         self.topics.clear();
         self.players = 0;
-        self.list.drain(..)
+        let said = std::mem::take(&mut self.said);
+        self.list.drain(..).map(move |mut member| {
+            member.catch_up(&said);
+            member
+        })
     }
 
     /// Members of this account, in the order in which they came.
@@ -123,16 +210,6 @@ impl<L> Members<L> {
         self.reindex(player, &before);
     }
 
-    /// Calls `each` for every member that follows the topic.
-    pub(crate) fn each_follower(&mut self, topic: &Topic, mut each: impl FnMut(&mut Member<L>)) {
-        let Some(followers) = self.topics.get(topic) else { return };
-        for player in followers {
-            if let Ok(at) = self.list.binary_search_by_key(player, |member| member.player.id) {
-                each(&mut self.list[at]);
-            }
-        }
-    }
-
     /// Brings the index in line after one of the player's two lists was `before`.
     fn reindex(&mut self, player: PlayerId, before: &[Topic]) {
         let Some(at) = self.position(player) else { return };
@@ -168,20 +245,48 @@ impl<L> Members<L> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use parlor_protocol::BrokerFrame;
 
-    fn members(count: u32) -> Members<()> {
+    /// Remembers the ids of the replies that it is given, and in what pieces.
+    #[derive(Debug, Default)]
+    struct Heard(Vec<Vec<u64>>);
+
+    impl Link for Heard {
+        fn seated(&mut self, _: PlayerId) {}
+
+        fn can_read(&self, _: &SharedFrame) -> bool {
+            true
+        }
+
+        fn deliver(&mut self, frame: &SharedFrame) {
+            self.0.push(vec![id(frame)]);
+        }
+
+        fn deliver_all(&mut self, run: &Run<'_>) {
+            self.0.push(run.frames().iter().map(id).collect());
+        }
+    }
+
+    fn done(id: u64) -> SharedFrame {
+        SharedFrame::new(BrokerFrame::Done { id })
+    }
+
+    fn id(frame: &SharedFrame) -> u64 {
+        let BrokerFrame::Done { id } = frame.frame() else { panic!("{frame:?}") };
+        *id
+    }
+
+    fn members(count: u32) -> Members<Heard> {
         let mut members = Members::default();
         for id in 1..=count {
             let player = Player { id: PlayerId(id), account: String::new(), name: String::new(), role: Role::Player };
-            members.add(player, ());
+            members.add(player, Heard::default());
         }
         members
     }
 
-    fn followers(members: &mut Members<()>, topic: &Topic) -> Vec<u32> {
-        let mut found = Vec::new();
-        members.each_follower(topic, |member| found.push(member.player.id.0));
-        found
+    fn followers(members: &mut Members<Heard>, topic: &Topic) -> Vec<u32> {
+        members.topics.get(topic).into_iter().flatten().map(|player| player.0).collect()
     }
 
     #[test]
@@ -210,5 +315,26 @@ mod tests {
         members.remove(PlayerId(1));
         members.remove(PlayerId(3));
         assert!(members.topics.is_empty());
+    }
+
+    #[test]
+    fn what_goes_to_all_goes_in_one_piece_to_those_who_are_told_nothing_else() {
+        let mut members = members(4);
+        members.tell_all(done(1));
+        members.tell_others([PlayerId(2), PlayerId(2), PlayerId(9)], done(2));
+        members.tell(PlayerId(3), &done(3));
+        members.tell_all(done(4));
+        let left = members.remove(PlayerId(4)).unwrap();
+        members.add(Player { id: PlayerId(5), ..left.player }, Heard::default());
+        members.tell_all(done(5));
+        members.end_batch();
+        members.tell_all(done(6));
+        members.end_batch();
+        let heard: Vec<_> = members.list.iter().map(|member| member.link.0.clone()).collect();
+        assert_eq!(left.link.0.concat(), [1, 2, 4]);
+        assert_eq!(heard[0], [vec![1, 2, 4, 5], vec![6]], "in one piece");
+        assert_eq!(heard[1].concat(), [1, 4, 5, 6], "but for what was for others");
+        assert_eq!(heard[2].concat(), [1, 2, 3, 4, 5, 6], "its own in its place");
+        assert_eq!(heard[3].concat(), [5, 6], "from its coming on");
     }
 }

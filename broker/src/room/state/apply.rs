@@ -107,7 +107,7 @@ impl<L: Link> RoomState<L> {
         let frame = SharedFrame::new(BrokerFrame::View { joined, handled, view });
         let Some(member) = self.members.get_mut(player) else { return };
         if member.link.can_read(&frame) {
-            member.link.deliver(&frame);
+            self.members.tell(player, &frame);
             self.show_latest(player, self.members.topics(player));
         } else {
             self.abandon(input, player);
@@ -218,29 +218,13 @@ impl<L: Link> RoomState<L> {
     fn publish(&mut self, place: Place, to: &Audience, name: &str, payload: Bytes, joiner: Option<PlayerId>) {
         let type_ = self.type_number(name);
         let frame = SharedFrame::new(BrokerFrame::Publish { room: self.no, place, type_, payload });
-        let others = |player: PlayerId| Some(player) != joiner;
         match to {
-            Audience::All => {
-                for member in self.members.iter_mut().filter(|member| others(member.player.id)) {
-                    member.link.deliver(&frame);
-                }
+            Audience::All => self.members.tell_others(joiner, frame),
+            Audience::AllBut(but) => self.members.tell_others(but.iter().copied().chain(joiner), frame),
+            Audience::One(player) => self.members.tell(*player, &frame),
+            Audience::Topic(topic) => {
+                self.members.tell_followers(topic, &frame, |member| Some(member.player.id) != joiner);
             }
-            Audience::AllBut(but) => {
-                let wanted = |player: PlayerId| others(player) && !but.contains(&player);
-                for member in self.members.iter_mut().filter(|member| wanted(member.player.id)) {
-                    member.link.deliver(&frame);
-                }
-            }
-            Audience::One(player) => {
-                if let Some(member) = self.members.get_mut(*player) {
-                    member.link.deliver(&frame);
-                }
-            }
-            Audience::Topic(topic) => self.members.each_follower(topic, |member| {
-                if others(member.player.id) {
-                    member.link.deliver(&frame);
-                }
-            }),
         }
     }
 
@@ -249,11 +233,7 @@ impl<L: Link> RoomState<L> {
         let (room, type_) = (self.no, self.type_number(name));
         let value = BrokerFrame::Latest { room, place, type_, key: key.clone(), payload };
         let frame = self.latest.set(topic.clone(), key, |slot| SharedFrame::latest(value, slot));
-        self.members.each_follower(&topic, |member| {
-            if member.away_until_us.is_none() {
-                member.link.deliver(frame);
-            }
-        });
+        self.members.tell_followers(&topic, frame, |member| member.away_until_us.is_none());
     }
 
     /// The number of a message type; all members learn a new one before it is first used.
@@ -263,25 +243,22 @@ impl<L: Link> RoomState<L> {
         }
         let first = self.types.add(name);
         let frame = SharedFrame::new(BrokerFrame::Types { room: self.no, first, names: vec![name.to_owned()] });
-        for member in self.members.iter_mut() {
-            member.link.deliver(&frame);
-        }
+        self.members.tell_all(frame);
         first
     }
 
     /// An answer to a message that was no request, or whose sender is gone, goes nowhere.
     fn reply(&mut self, place: Place, to: Origin, payload: Bytes) {
-        if let (Some(id), Some(member)) = (to.request, self.members.get_mut(to.player)) {
-            member.link.deliver(&SharedFrame::new(BrokerFrame::Reply { room: self.no, place, id, payload }));
+        if let Some(id) = to.request {
+            let frame = BrokerFrame::Reply { room: self.no, place, id, payload };
+            self.members.tell(to.player, &SharedFrame::new(frame));
         }
     }
 
     fn refuse(&mut self, place: Place, to: Origin, error: Failure) {
         self.tally.told.push(error.code.clone());
-        if let Some(member) = self.members.get_mut(to.player) {
-            let frame = BrokerFrame::Refused { room: self.no, place, no: to.no, id: to.request, error };
-            member.link.deliver(&SharedFrame::new(frame));
-        }
+        let frame = BrokerFrame::Refused { room: self.no, place, no: to.no, id: to.request, error };
+        self.members.tell(to.player, &SharedFrame::new(frame));
     }
 
     fn kick(&mut self, place: Place, player: PlayerId, reason: Bytes) {

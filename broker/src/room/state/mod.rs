@@ -23,7 +23,7 @@ use super::latest::Latest;
 use super::members::{Member, Members};
 use super::timers::{Ticker, Timers};
 use super::types::TypeTable;
-use crate::wire::SharedFrame;
+use crate::wire::{Run, SharedFrame};
 
 pub use apply::WorkStart;
 
@@ -37,6 +37,11 @@ pub trait Link {
 
     /// A frame for the member. Must not block.
     fn deliver(&mut self, frame: &SharedFrame);
+
+    /// Frames that all members get, one behind the other.
+    fn deliver_all(&mut self, run: &Run<'_>) {
+        run.frames().iter().for_each(|frame| self.deliver(frame));
+    }
 }
 
 /// Somebody who wants in.
@@ -278,14 +283,16 @@ impl<L: Link> RoomState<L> {
     /// A member begins or ceases to follow a topic. `None` when it may not, and has been told.
     pub fn follow(&mut self, player: PlayerId, id: u64, topic: &str, follows: bool) -> Option<Input> {
         let allowed = self.kind.policy.client_topics.iter().any(|known| known == topic);
-        let member = self.members.get_mut(player)?;
+        if !self.members.contains(player) {
+            return None;
+        }
         if !allowed {
             let failure = Failure::from(ErrorCode::TopicDenied).with("topic", topic);
-            member.link.deliver(&SharedFrame::new(BrokerFrame::Error { id: Some(id), error: failure }));
+            self.members.tell(player, &SharedFrame::new(BrokerFrame::Error { id: Some(id), error: failure }));
             self.tally.told.push(ErrorCode::TopicDenied.as_str().into());
             return None;
         }
-        member.link.deliver(&SharedFrame::new(BrokerFrame::Done { id }));
+        self.members.tell(player, &SharedFrame::new(BrokerFrame::Done { id }));
         Some(self.number(Cause::Follow { player, topic: Topic::from(topic), follows }))
     }
 
@@ -377,8 +384,10 @@ impl<L: Link> RoomState<L> {
         [leaving, closing, away, self.timers.next_us(), self.ticker.next_us()].into_iter().flatten().min()
     }
 
-    /// Ends a batch: tells clients what of theirs has been handled, and gives back the links of those who are gone.
+    /// Ends a batch: gives all members what was said to all, tells clients what of theirs has been handled, and gives back the links
+    /// of those who are gone.
     pub fn end_batch(&mut self) -> Vec<L> {
+        self.members.end_batch();
         if self.kind.policy.handled == Handled::Told {
             let (room, tick) = (self.no, self.ticker.count());
             for member in self.members.iter_mut().filter(|member| member.handled > member.told) {
@@ -469,11 +478,11 @@ impl<L: Link> RoomState<L> {
 
     /// The present values of these topics, for one member.
     fn show_latest(&mut self, player: PlayerId, topics: Vec<Topic>) {
-        let Some(member) = self.members.get_mut(player).filter(|_| !self.latest.is_empty()) else { return };
-        for topic in &topics {
-            for frame in self.latest.of(topic) {
-                member.link.deliver(frame);
-            }
+        if self.latest.is_empty() {
+            return;
+        }
+        for frame in topics.iter().flat_map(|topic| self.latest.of(topic)) {
+            self.members.tell(player, frame);
         }
     }
 

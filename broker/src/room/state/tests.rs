@@ -16,7 +16,7 @@ use parlor_protocol::frame::Role;
 use parlor_protocol::room::{Audience, Cause, Door, Fault, Input, Origin, Outcome, Output};
 use parlor_protocol::{BrokerFrame, Codec, Failure, PlayerId, Policy, RoomId, RoomNo};
 
-use super::{Link, Newcomer, RoomState, Shown};
+use super::{Link, Newcomer, RoomState, Shown, WorkStart};
 use crate::host::{Host, HostMaker};
 use crate::room::Kind;
 use crate::wire::SharedFrame;
@@ -96,8 +96,15 @@ fn open(policy: Policy) -> RoomState<Probe> {
     let mut state = state(policy);
     let input = state.open(9, NIL);
     assert_eq!(input.seq.0, 1);
-    state.apply(&input, worked(Vec::new()));
+    apply(&mut state, &input, worked(Vec::new()));
     state
+}
+
+/// Has an input handled with this outcome, in a batch of its own.
+fn apply(state: &mut RoomState<Probe>, input: &Input, outcome: Outcome) -> Vec<WorkStart> {
+    let works = state.apply(input, outcome);
+    state.members.end_batch();
+    works
 }
 
 fn worked(outputs: Vec<Output>) -> Outcome {
@@ -120,7 +127,7 @@ fn join(state: &mut RoomState<Probe>) -> Probe {
 fn join_as(state: &mut RoomState<Probe>, role: Role) -> Probe {
     let link = Probe::default();
     let input = state.join(newcomer(1, role, &link)).expect("the door is open");
-    state.apply(&input, worked(Vec::new()));
+    apply(state, &input, worked(Vec::new()));
     assert_eq!(link.take().len(), 1);
     link
 }
@@ -128,7 +135,7 @@ fn join_as(state: &mut RoomState<Probe>, role: Role) -> Probe {
 /// Has a player's message handled with this outcome.
 fn say(state: &mut RoomState<Probe>, from: Origin, outcome: Outcome) -> Input {
     let input = state.message(from, "go".into(), NIL).expect("a member");
-    state.apply(&input, outcome);
+    apply(state, &input, outcome);
     input
 }
 
@@ -139,7 +146,7 @@ fn origin(player: u32, no: u64, request: Option<u64>) -> Origin {
 /// Has a server event handled with these outputs.
 fn cause(state: &mut RoomState<Probe>, outputs: Vec<Output>) -> Input {
     let input = state.event("bell".into(), NIL);
-    state.apply(&input, worked(outputs));
+    apply(state, &input, worked(outputs));
     input
 }
 
@@ -155,7 +162,7 @@ fn payload(value: u32) -> Bytes {
 fn settle(state: &mut RoomState<Probe>) -> Vec<Cause> {
     let mut causes = Vec::new();
     while let Some(input) = state.due() {
-        state.apply(&input, worked(Vec::new()));
+        apply(state, &input, worked(Vec::new()));
         causes.push(input.cause);
     }
     causes

@@ -15,11 +15,11 @@ fn who_leaves_is_told_so_and_who_is_gone_is_not() {
     let mut state = open(Policy::default());
     let (ann, bob) = (join(&mut state), join(&mut state));
     let input = state.leave(PlayerId(1), &Leave::Left).unwrap();
-    state.apply(&input, worked(vec![publish(Audience::All, "go", 1)]));
+    apply(&mut state, &input, worked(vec![publish(Audience::All, "go", 1)]));
     assert_eq!(ann.take(), ["closed 4.0 left: null"], "nothing behind it");
     assert_eq!(bob.take(), ["publish 4.0 type 0: 1"]);
     let input = state.leave(PlayerId(2), &Leave::Disconnected).unwrap();
-    state.apply(&input, refused("a leave cannot be refused"));
+    apply(&mut state, &input, refused("a leave cannot be refused"));
     assert!(bob.take().is_empty());
     assert!(state.leave(PlayerId(1), &Leave::Left).is_none() && state.leave(PlayerId(9), &Leave::Left).is_none());
     assert_eq!((given_back(&mut state), state.member_count()), (2, 0));
@@ -29,12 +29,12 @@ fn who_leaves_is_told_so_and_who_is_gone_is_not() {
 fn a_refused_joiner_is_told_gets_its_link_back_and_its_number_is_not_reused() {
     let (mut state, link) = (open(Policy::default()), Probe::default());
     let input = state.join(newcomer(3, Role::Player, &link)).unwrap();
-    state.apply(&input, refused("full"));
+    apply(&mut state, &input, refused("full"));
     assert_eq!(link.take(), ["error Some(3): app.full"]);
     assert_eq!((given_back(&mut state), state.member_count()), (1, 0));
     let next = Probe::default();
     let input = state.join(newcomer(4, Role::Player, &next)).unwrap();
-    state.apply(&input, worked(Vec::new()));
+    apply(&mut state, &input, worked(Vec::new()));
     assert_eq!(next.take(), ["joined 2 as of 3 types 1: null"]);
 }
 
@@ -44,7 +44,7 @@ fn a_joiner_whose_codec_cannot_say_the_view_is_no_member_and_the_handler_hears_s
     let input = state.join(newcomer(3, Role::Player, &link)).unwrap();
     let extension = Bytes::from_static(&[0xd4, 1, 2]);
     let outputs = vec![publish(Audience::One(PlayerId(1)), "go", 1)];
-    state.apply(&input, Outcome { view: Some(extension), ..worked(outputs) });
+    apply(&mut state, &input, Outcome { view: Some(extension), ..worked(outputs) });
     assert_eq!(link.take(), ["error Some(3): not_representable"]);
     assert_eq!(settle(&mut state), [Cause::Leave { player: PlayerId(1), why: Leave::Disconnected }]);
     assert_eq!((given_back(&mut state), state.member_count()), (1, 0));
@@ -54,7 +54,7 @@ fn a_joiner_whose_codec_cannot_say_the_view_is_no_member_and_the_handler_hears_s
 fn an_opening_that_is_refused_ends_the_room_with_its_reason() {
     let (mut state, link) = (state(Policy::default()), Probe::default());
     let input = state.open(1, NIL);
-    state.apply(&input, refused("no_map"));
+    apply(&mut state, &input, refused("no_map"));
     assert!(state.ended());
     assert!(state.join(newcomer(1, Role::Player, &link)).is_none());
     assert_eq!(link.take(), ["error Some(1): app.no_map"]);
@@ -109,7 +109,7 @@ fn a_close_from_outside_runs_the_hook_and_ends_at_once_without_a_grace() {
     let link = join(&mut state);
     let input = state.close(CloseWhy::Requested, u64::MAX).unwrap();
     assert_eq!(input.cause, Cause::Close { why: CloseWhy::Requested, grace_ms: 0 });
-    state.apply(&input, worked(vec![publish(Audience::All, "go", 1)]));
+    apply(&mut state, &input, worked(vec![publish(Audience::All, "go", 1)]));
     assert_eq!(link.take(), ["publish 3.0 type 0: 1".to_owned(), format!("closed 3.{} closed: null", u32::MAX)]);
     assert!(state.close(CloseWhy::Requested, u64::MAX).is_none());
 }
@@ -119,7 +119,7 @@ fn a_shutdown_shortens_a_grace_that_was_given_before() {
     let mut state = open(Policy { close_grace_ms: 600_000, ..Policy::default() });
     let link = join(&mut state);
     let input = state.close(CloseWhy::Requested, u64::MAX).unwrap();
-    state.apply(&input, worked(Vec::new()));
+    apply(&mut state, &input, worked(Vec::new()));
     assert_eq!(state.next_due_us(), Some(600_000_000));
     assert!(state.close(CloseWhy::ShuttingDown, 8_000).is_none(), "the hook has run");
     assert_eq!(state.next_due_us(), Some(8_000_000));
@@ -135,7 +135,7 @@ fn a_grace_can_be_used_and_is_cut_short_by_a_shutdown() {
     let (link, late) = (join(&mut state), Probe::default());
     let input = state.close(CloseWhy::ShuttingDown, 8_000).unwrap();
     assert_eq!(input.cause, Cause::Close { why: CloseWhy::ShuttingDown, grace_ms: 8_000 });
-    state.apply(&input, worked(Vec::new()));
+    apply(&mut state, &input, worked(Vec::new()));
     assert!(!state.ended());
     assert!(state.join(newcomer(2, Role::Player, &late)).is_none());
     assert_eq!(late.take(), ["error Some(2): room_closed"]);
@@ -189,7 +189,7 @@ fn ticks_run_while_a_player_is_in_and_a_spectator_is_none() {
     state.advance(1_350_000);
     assert_eq!(settle(&mut state), [Cause::Tick { count: 1, elapsed_us: 350_000 }], "one, with the whole time");
     let left = state.leave(PlayerId(2), &Leave::Left).unwrap();
-    state.apply(&left, worked(Vec::new()));
+    apply(&mut state, &left, worked(Vec::new()));
     state.advance(9_000_000);
     assert!(settle(&mut state).is_empty());
     let mut always = open(Policy { tick_hz: 10, tick_when: TickWhen::Always, ..Policy::default() });
@@ -206,7 +206,7 @@ fn an_empty_room_closes_after_its_time_and_a_join_starts_it_anew() {
     state.advance(5_000_000);
     assert!(settle(&mut state).is_empty());
     let input = state.leave(PlayerId(1), &Leave::Disconnected).unwrap();
-    state.apply(&input, worked(Vec::new()));
+    apply(&mut state, &input, worked(Vec::new()));
     assert_eq!(state.next_due_us(), Some(6_000_000));
     state.advance(6_000_000);
     assert_eq!(settle(&mut state), [Cause::Close { why: CloseWhy::Empty, grace_ms: 0 }]);

@@ -19,7 +19,7 @@ fn a_joiner_gets_joined_first_and_nothing_that_its_view_contains() {
         publish(Audience::AllBut(vec![PlayerId(1)]), "news", 3),
         publish(Audience::One(PlayerId(2)), "hello", 4),
     ];
-    state.apply(&input, Outcome { view: Some(payload(77)), ..worked(outputs) });
+    apply(&mut state, &input, Outcome { view: Some(payload(77)), ..worked(outputs) });
     // Types are for all members, the joiner included, and come before their first use.
     assert_eq!(
         new.take(),
@@ -28,7 +28,7 @@ fn a_joiner_gets_joined_first_and_nothing_that_its_view_contains() {
     assert_eq!(old.take(), [r#"types 1 ["news"]"#, "publish 3.0 type 1: 1", r#"types 2 ["hello"]"#]);
     let third = Probe::default();
     let input = state.join(newcomer(6, Role::Player, &third)).unwrap();
-    state.apply(&input, worked(Vec::new()));
+    apply(&mut state, &input, worked(Vec::new()));
     assert_eq!(third.take(), ["joined 3 as of 4 types 3: null"], "a later joiner has the whole table");
 }
 
@@ -96,7 +96,7 @@ fn replies_and_refusals_reach_those_who_asked_if_they_are_still_here() {
         ["reply 4.0 to 40: 3", "refused 6.0 no 3 id Some(41): app.no", "refused 7.0 no 2 id None: app.late"]
     );
     let left = state.leave(PlayerId(1), &Leave::Disconnected).unwrap();
-    state.apply(&left, worked(vec![late, Output::Reply { to: asked, payload: NIL }]));
+    apply(&mut state, &left, worked(vec![late, Output::Reply { to: asked, payload: NIL }]));
     assert!(ann.take().is_empty() && bob.take().is_empty());
 }
 
@@ -107,7 +107,7 @@ fn a_refused_input_leaves_no_outputs_and_a_panic_is_told_as_one() {
     say(&mut state, origin(1, 1, None), Outcome::failed(Fault::Panicked("oh".into())));
     assert_eq!(link.take(), ["refused 3.0 no 1 id None: handler_panicked"]);
     let event = state.event("bell".into(), NIL);
-    state.apply(&event, refused("x"));
+    apply(&mut state, &event, refused("x"));
     let tally = state.take_tally();
     assert_eq!((tally.panics, tally.faults, tally.untold.len()), (vec!["oh".to_owned()], 2, 1));
     assert!(!state.ended() && link.take().is_empty());
@@ -143,7 +143,7 @@ fn the_first_result_of_work_wins() {
     join(&mut state);
     let run = Output::Run { name: "load".into(), arguments: payload(8) };
     let input = state.event("bell".into(), NIL);
-    let works = state.apply(&input, worked(vec![publish(Audience::All, "go", 1), run]));
+    let works = apply(&mut state, &input, worked(vec![publish(Audience::All, "go", 1), run]));
     let id = WorkId(Place { seq: input.seq, index: 1 });
     assert_eq!((works.len(), works[0].id, &*works[0].name, &works[0].arguments), (1, id, "load", &payload(8)));
     let done = state.work_done(id, "load".into(), Ok(payload(1))).unwrap();
@@ -159,10 +159,10 @@ fn clients_choose_only_topics_that_the_policy_names() {
     let link = join(&mut state);
     assert!(state.follow(PlayerId(1), 8, "secret", true).is_none());
     let input = state.follow(PlayerId(1), 9, "t", true).unwrap();
-    state.apply(&input, worked(Vec::new()));
+    apply(&mut state, &input, worked(Vec::new()));
     cause(&mut state, vec![publish(Audience::Topic("t".into()), "go", 1)]);
     let input = state.follow(PlayerId(1), 10, "t", false).unwrap();
-    state.apply(&input, worked(Vec::new()));
+    apply(&mut state, &input, worked(Vec::new()));
     cause(&mut state, vec![publish(Audience::Topic("t".into()), "go", 2)]);
     assert_eq!(link.take(), ["error Some(8): topic_denied", "done 9", "publish 4.0 type 0: 1", "done 10"]);
     assert!(state.follow(PlayerId(2), 1, "t", true).is_none(), "nobody of that number");

@@ -17,7 +17,7 @@ fn waiting() -> Policy {
 fn handled(state: &mut RoomState<Probe>, input: Option<Input>) -> Option<Cause> {
     let input = input?;
     let view = matches!(input.cause, Cause::View { .. }).then(|| payload(77));
-    state.apply(&input, Outcome { view, ..worked(Vec::new()) });
+    apply(state, &input, Outcome { view, ..worked(Vec::new()) });
     Some(input.cause)
 }
 
@@ -118,7 +118,7 @@ fn a_member_that_cannot_be_shown_what_it_missed_is_let_go() {
     let mut state = open(waiting());
     let ann = join(&mut state);
     let input = state.view(PlayerId(1)).unwrap();
-    state.apply(&input, refused("no_view"));
+    apply(&mut state, &input, refused("no_view"));
     assert_eq!(ann.take(), ["closed 3.0 room_failed: null"]);
     assert_eq!(settle(&mut state), [Cause::Leave { player: PlayerId(1), why: Leave::Disconnected }]);
 }
@@ -168,12 +168,12 @@ fn a_ticket_lets_in_once_unless_the_handler_says_no() {
     let mut state = open(Policy { same_account: SameAccount::Allow, ..waiting() });
     let (who, _) = with_ticket("t");
     let input = state.join(who).unwrap();
-    state.apply(&input, refused("not_yet"));
+    apply(&mut state, &input, refused("not_yet"));
     let (who, _) = with_ticket("t");
     let input = state.join(who).unwrap();
     let Cause::Join { ticket: Some(ticket), .. } = &input.cause else { panic!("{input:?}") };
     assert_eq!(ticket.id, "t");
-    state.apply(&input, worked(Vec::new()));
+    apply(&mut state, &input, worked(Vec::new()));
     let (who, link) = with_ticket("t");
     assert!(state.join(who).is_none());
     assert_eq!(link.take(), ["error Some(1): ticket_used"]);
@@ -181,7 +181,7 @@ fn a_ticket_lets_in_once_unless_the_handler_says_no() {
     state.advance(120 * SECOND_US);
     let (who, _) = with_ticket("other");
     let input = state.join(who).unwrap();
-    state.apply(&input, worked(Vec::new()));
+    apply(&mut state, &input, worked(Vec::new()));
     assert_eq!(state.tickets.len(), 0, "{:?}", state.tickets);
 }
 
@@ -196,7 +196,7 @@ fn a_second_membership_of_an_account_replaces_the_first_before_it_begins() {
     assert_eq!(settle(&mut state), [Cause::Leave { player: PlayerId(1), why: Leave::Replaced }]);
     join(&mut state);
     let input = state.close(CloseWhy::Requested, 0).unwrap();
-    state.apply(&input, worked(Vec::new()));
+    apply(&mut state, &input, worked(Vec::new()));
     assert_eq!(given_back(&mut state), 2);
 }
 
