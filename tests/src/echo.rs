@@ -37,7 +37,7 @@ pub fn limits() -> Limits {
 pub async fn serve(mut stream: TcpStream, limits: &Limits) -> io::Result<()> {
     stream.set_nodelay(true)?;
     let early = shake_hands(&mut stream).await?;
-    session::echo(Socket::Tcp(stream), early, limits).await.map(drop)
+    session::echo(Socket::from(stream), early, limits).await.map(drop)
 }
 
 /// Answers the handshake; what was sent behind it is returned.

@@ -143,7 +143,7 @@ impl Listener {
         let listener = self.clone();
         tokio::spawn(async move {
             match &listener.tls {
-                None => listener.speak(Socket::Tcp(stream), connected).await,
+                None => listener.speak(Socket::from(stream), connected).await,
                 Some(tls) => {
                     if let Some(socket) = listener.encrypt(tls, stream).await {
                         listener.speak(socket, connected).await;

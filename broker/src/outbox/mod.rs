@@ -1,15 +1,16 @@
 //! What waits for one session: shared frames in order, bounded in count and bytes.
 //!
-//! Rooms push whole batches and wake the session once; the session takes what is there and writes it at once. A client that does
-//! not keep up gets a view in place of what it missed, or is let go: nobody else waits for it.
+//! Rooms push whole batches. If the session sleeps on the same thread and owes nothing, they are written at once; else it is woken, takes
+//! what is there and writes it. A client that does not keep up gets a view in place of what it missed, or is let go: nobody else waits
+//! for it.
 
 mod frame;
 mod opened;
+mod pen;
 mod ring;
 #[cfg(test)]
 mod tests;
 
-use std::collections::VecDeque;
 use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
@@ -22,7 +23,8 @@ use ring::{Bound, Fit, Ring};
 pub use frame::{Frame, Kind};
 #[doc(hidden)]
 pub use opened::Opened;
-
+pub use pen::Hand;
+pub(crate) use pen::{PIECES, Pen, Wrote};
 pub(crate) use ring::{Impossible, Resumed};
 
 /// What a frame costs beyond its bytes: its place in the ring (48 bytes, and as many that a growing ring has free), and its
@@ -46,6 +48,12 @@ struct Inner {
     /// What had to be kept did not fit: the session cannot be taken up again.
     over: bool,
     waker: Option<Waker>,
+    /// Where the socket is to be written to from here.
+    pen: Option<Pen>,
+    /// The session sleeps, and has nothing in hand: the pen may be used.
+    resting: bool,
+    /// What the pen could not write.
+    left: Hand,
 }
 
 /// What became of a push.
@@ -76,7 +84,16 @@ impl Outbox {
     }
 
     fn bounded(codec: Codec, bound: Bound) -> Self {
-        Self { codec, inner: Mutex::new(Inner { ring: Ring::new(bound), closing: None, over: false, waker: None }) }
+        let inner = Inner {
+            ring: Ring::new(bound),
+            closing: None,
+            over: false,
+            waker: None,
+            pen: None,
+            resting: false,
+            left: Hand::default(),
+        };
+        Self { codec, inner: Mutex::new(inner) }
     }
 
     /// How frames in here must be encoded.
@@ -101,6 +118,35 @@ impl Outbox {
         pushed
     }
 
+    /// The same, and writes them at once if that can be done.
+    pub(crate) fn send_all(&self, frames: &mut Vec<Frame>, allowance: usize) -> (Pushed, Wrote) {
+        let mut inner = self.inner.lock();
+        let pushed = inner.push_all(frames, allowance);
+        frames.clear();
+        let wrote = inner.write();
+        let waker = if wrote.is_some() && inner.resting { None } else { inner.waker.take() };
+        drop(inner);
+        wake(waker);
+        (pushed, wrote.unwrap_or_default())
+    }
+
+    /// From now on the socket may be written to by [`Self::send_all`].
+    pub(crate) fn lend_pen(&self, pen: Pen) {
+        self.inner.lock().pen = Some(pen);
+    }
+
+    /// The end of that. What was taken and not written is left in `hand`, which has to be empty.
+    pub(crate) fn return_pen(&self, hand: &mut Hand) -> Option<Pen> {
+        let mut inner = self.inner.lock();
+        inner.get_up(hand);
+        inner.pen.take()
+    }
+
+    /// The session is to write by itself. What could not be written without it goes into `hand`, which has to be empty.
+    pub(crate) fn get_up(&self, hand: &mut Hand) {
+        self.inner.lock().get_up(hand);
+    }
+
     /// Adds one frame.
     pub fn push(&self, frame: Frame) -> Pushed {
         self.push_all(&mut vec![frame], 0)
@@ -115,10 +161,11 @@ impl Outbox {
         wake(waker);
     }
 
-    /// Takes up to `max` frames into `into`; the session is woken when there is something to take.
-    pub fn poll_take(&self, cx: &mut Context<'_>, into: &mut VecDeque<Bytes>, max: usize) -> Poll<Taken> {
+    /// Takes up to `max` frames into `hand`; the session is woken when there is something to take. A session with an empty hand may be
+    /// written for from then on.
+    pub fn poll_take(&self, cx: &mut Context<'_>, hand: &mut Hand, max: usize) -> Poll<Taken> {
         let mut inner = self.inner.lock();
-        if inner.ring.take(into, max, WRITE) > 0 {
+        if inner.get_up(hand) || inner.ring.take(&mut hand.frames, max, WRITE) > 0 {
             return Poll::Ready(Taken::Frames);
         }
         if let Some(code) = inner.closing {
@@ -127,6 +174,7 @@ impl Outbox {
         if !inner.waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
             inner.waker = Some(cx.waker().clone());
         }
+        inner.resting = hand.frames.is_empty();
         Poll::Pending
     }
 
@@ -225,6 +273,29 @@ impl Inner {
         }
         Pushed::Queued
     }
+
+    /// Writes what waits, if the session lets it. It rests no more if there is something left for it to do.
+    fn write(&mut self) -> Option<Wrote> {
+        let free = self.resting && self.closing.is_none();
+        let pen = self.pen.as_ref().filter(|pen| free && pen.is_here())?;
+        let ring = &mut self.ring;
+        let wrote = pen.write(&mut self.left, |frames, max| ring.take(frames, max, WRITE));
+        ring.written(wrote.bytes as usize);
+        // A room that owes a view is asked for it by the session.
+        self.resting = self.left.frames.is_empty() && !ring.owes();
+        Some(wrote)
+    }
+
+    /// Whether there was something left.
+    fn get_up(&mut self, hand: &mut Hand) -> bool {
+        self.resting = false;
+        let left = !self.left.frames.is_empty();
+        if left {
+            debug_assert!(hand.frames.is_empty(), "who rests has nothing in hand");
+            *hand = std::mem::take(&mut self.left);
+        }
+        left
+    }
 }
 
 fn wake(waker: Option<Waker>) {
@@ -261,18 +332,18 @@ mod queue_tests {
     fn wakes_once_per_batch_and_keeps_order() {
         let (outbox, wakes) = (outbox(8, 100), Arc::new(Wakes::default()));
         let waker = wakes.clone().into();
-        let (mut cx, mut taken) = (Context::from_waker(&waker), VecDeque::new());
+        let (mut cx, mut taken) = (Context::from_waker(&waker), Hand::default());
         assert_eq!(outbox.poll_take(&mut cx, &mut taken, 64), Poll::Pending);
         outbox.push_all(&mut ["a", "b", "c"].map(|text| Frame::kept(text.into())).to_vec(), 0);
         assert_eq!(wakes.0.load(Ordering::SeqCst), 1);
         assert_eq!(outbox.poll_take(&mut cx, &mut taken, 2), Poll::Ready(Taken::Frames));
         assert_eq!(outbox.poll_take(&mut cx, &mut taken, 2), Poll::Ready(Taken::Frames));
-        assert_eq!(taken, ["a", "b", "c"]);
+        assert_eq!(taken.frames, ["a", "b", "c"]);
     }
 
     #[test]
     fn counts_what_is_taken_but_not_written() {
-        let (outbox, mut taken) = (outbox(8, 10), VecDeque::new());
+        let (outbox, mut taken) = (outbox(8, 10), Hand::default());
         assert_eq!(outbox.push(kept(8)), Pushed::Queued);
         let waker = Waker::noop();
         assert!(outbox.poll_take(&mut Context::from_waker(waker), &mut taken, 64).is_ready());
@@ -283,7 +354,7 @@ mod queue_tests {
 
     #[test]
     fn a_view_may_be_larger_than_the_bound_until_it_has_left() {
-        let (outbox, mut taken) = (outbox(8, 10), VecDeque::new());
+        let (outbox, mut taken) = (outbox(8, 10), Hand::default());
         assert_eq!(outbox.push_all(&mut vec![kept(50)], 50), Pushed::Queued);
         assert_eq!(outbox.push(kept(10)), Pushed::Queued);
         assert!(outbox.poll_take(&mut Context::from_waker(Waker::noop()), &mut taken, 64).is_ready());
@@ -298,7 +369,7 @@ mod queue_tests {
             let pushed = outbox.push_all(&mut vec![kept(size), kept(size)], 0);
             assert_eq!(pushed, Pushed::Overflow);
             assert_eq!(outbox.len().0, 0);
-            let mut taken = VecDeque::new();
+            let mut taken = Hand::default();
             let ended = outbox.poll_take(&mut Context::from_waker(Waker::noop()), &mut taken, 64);
             assert_eq!(ended, Poll::Ready(Taken::Close(CloseCode::SlowConsumer)));
             assert_eq!(outbox.push(kept(1)), Pushed::Closing);

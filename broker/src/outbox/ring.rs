@@ -260,6 +260,11 @@ impl Ring {
         unasked.map(|due| (due.room, due.asked = true).0).collect()
     }
 
+    /// Whether a room owes a view and has not been asked for it.
+    pub(crate) fn owes(&self) -> bool {
+        self.due.iter().any(|due| !due.asked)
+    }
+
     /// Frames and bytes that are held.
     pub(crate) fn len(&self) -> (usize, usize) {
         (self.frames, self.bytes + self.lent)

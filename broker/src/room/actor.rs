@@ -15,7 +15,7 @@ use tokio::time::{Instant, Sleep, sleep_until};
 use tracing::{debug, error, info_span, warn};
 
 use super::handle::RoomHandle;
-use super::link::{MemberLink, MemberSlot};
+use super::link::{MemberLink, MemberSlot, Sent};
 use super::queue::{Arrival, JoinArrival};
 use super::registry::Registry;
 use super::state::{Newcomer, RoomState, Shown, WorkStart};
@@ -263,14 +263,16 @@ impl RoomActor {
         self.report();
         self.relist();
         let metrics = self.registry.metrics();
-        let mut deliveries = 0;
+        let mut sent = Sent::default();
         for link in self.state.end_batch() {
-            deliveries += link.depart();
+            link.depart(&mut sent);
         }
         for link in self.state.links() {
-            deliveries += link.flush();
+            link.flush(&mut sent);
         }
-        count(&metrics.deliveries, deliveries);
+        count(&metrics.deliveries, sent.frames);
+        count(&metrics.writes, sent.calls);
+        count(&metrics.bytes_out, sent.bytes);
         for (slot, error) in self.late.drain(..) {
             metrics.error(ErrorCode::RoomClosed);
             slot.tell(&error);

@@ -99,6 +99,14 @@ pub(crate) struct MemberLink {
     seat: Option<Seat>,
 }
 
+/// What a room has sent: frames that went to the outboxes, and what of that was written at once.
+#[derive(Debug, Default)]
+pub(crate) struct Sent {
+    pub(crate) frames: u64,
+    pub(crate) calls: u64,
+    pub(crate) bytes: u64,
+}
+
 impl MemberLink {
     pub(crate) fn new(slot: Arc<MemberSlot>, seat: Seat) -> Self {
         Self {
@@ -111,28 +119,28 @@ impl MemberLink {
         }
     }
 
-    /// Hands the batch over; returns how many frames that were.
-    pub(crate) fn flush(&mut self) -> u64 {
+    /// Hands the batch over, and counts what went out.
+    pub(crate) fn flush(&mut self, sent: &mut Sent) {
         if self.pending.is_empty() {
-            return 0;
+            return;
         }
         let count = self.pending.iter().map(Frame::held).sum::<usize>() as u64;
+        let (pushed, wrote) = self.outbox.send_all(&mut self.pending, std::mem::take(&mut self.view_bytes));
         // Overflow ends the session, which then leaves the room by itself; a closing one is about to.
-        match self.outbox.push_all(&mut self.pending, std::mem::take(&mut self.view_bytes)) {
-            Pushed::Queued => count,
-            Pushed::Overflow | Pushed::Closing => 0,
-        }
+        sent.frames += if pushed == Pushed::Queued { count } else { 0 };
+        sent.calls += wrote.calls;
+        sent.bytes += wrote.bytes;
     }
 
-    /// Ends the membership: whoever learns of it finds the seat free and may join again. Returns how many frames went out.
-    pub(crate) fn depart(mut self) -> u64 {
-        self.end()
+    /// Ends the membership: whoever learns of it finds the seat free and may join again.
+    pub(crate) fn depart(mut self, sent: &mut Sent) {
+        self.end(sent);
     }
 
-    fn end(&mut self) -> u64 {
+    fn end(&mut self, sent: &mut Sent) {
         self.slot.end();
         drop(self.seat.take());
-        self.flush()
+        self.flush(sent);
     }
 
     /// Whose kind of seat it holds.
@@ -180,6 +188,6 @@ impl Link for MemberLink {
 
 impl Drop for MemberLink {
     fn drop(&mut self) {
-        self.end();
+        self.end(&mut Sent::default());
     }
 }

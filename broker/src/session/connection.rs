@@ -18,7 +18,7 @@ use super::reader::Reader;
 use super::socket::{Berth, Parked};
 use super::writer::Writer;
 use crate::config::Limits;
-use crate::outbox::Outbox;
+use crate::outbox::{Outbox, Pen};
 
 /// How long a connection that we close may take to notice, and what it may still send meanwhile.
 const LINGER: Duration = Duration::from_secs(1);
@@ -101,6 +101,25 @@ impl Connection {
     /// Where the socket is.
     pub(crate) fn berth(&mut self) -> &mut Berth {
         &mut self.berth
+    }
+
+    /// Takes the socket from its runtime's hands into this one's, and lets what is added to the outbox on this thread be written at once.
+    ///
+    /// # Errors
+    /// When the runtime does not take it.
+    pub(crate) fn arrive(&mut self, outbox: &Outbox) -> io::Result<()> {
+        self.berth.arrive()?;
+        if let Some(half) = self.berth.socket()?.lend() {
+            outbox.lend_pen(Pen::new(half));
+        }
+        Ok(())
+    }
+
+    /// The end of that: only this connection itself writes to its socket from now on.
+    pub(crate) fn withdraw(&mut self, outbox: &Outbox) {
+        if let Ok(socket) = self.berth.socket() {
+            self.writer.take_pen(socket, outbox);
+        }
     }
 
     /// Takes a turn at writing what is owed.

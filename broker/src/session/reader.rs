@@ -34,6 +34,8 @@ pub(crate) struct Reader {
     ws: WebSocketContext,
     /// What was read together with a message and comes behind it.
     rest: Bytes,
+    /// Whether tungstenite may have more messages without being given anything.
+    more: bool,
     control: BytesMut,
     pub(super) meter: Meter,
 }
@@ -52,12 +54,12 @@ impl Reader {
         meter.see(early);
         let ws = WebSocketContext::new(Role::Server, Some(config));
         // Copied: what was read early is little, and lies in a buffer of the HTTP server's that would be kept with it.
-        Self { ws, rest: Bytes::copy_from_slice(early), control: BytesMut::new(), meter }
+        Self { ws, rest: Bytes::copy_from_slice(early), more: false, control: BytesMut::new(), meter }
     }
 
     /// The next message. `Pending` when the socket has no more.
     pub(crate) fn poll_next(&mut self, cx: &mut Context<'_>, socket: &mut Socket) -> Poll<Result<Message, WsError>> {
-        if !self.rest.is_empty() {
+        if self.more || !self.rest.is_empty() {
             let mut rest = std::mem::take(&mut self.rest);
             let (read, used) = self.read(&rest, false);
             rest.advance(used);
@@ -105,6 +107,7 @@ impl Reader {
             read => Some(read),
         };
         let left = source.bytes.len();
+        self.more = read.is_some();
         (read, bytes.len() - left)
     }
 }

@@ -2,10 +2,11 @@
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf};
 use tokio::net::TcpStream;
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 
 use super::tls::Tls;
 
@@ -13,7 +14,7 @@ use super::tls::Tls;
 #[derive(Debug)]
 pub enum Socket {
     /// A real connection.
-    Tcp(TcpStream),
+    Tcp(Tcp),
     /// The same with TLS; boxed, since it would make the others as large as itself.
     Tls(Box<Tls>),
     /// A pipe within this process.
@@ -28,6 +29,61 @@ pub(crate) enum Parked {
     Memory(DuplexStream),
 }
 
+/// A TCP stream whose writing half may be lent.
+#[derive(Debug)]
+pub struct Tcp {
+    read: OwnedReadHalf,
+    write: Half,
+}
+
+/// A writing half that may be elsewhere.
+#[derive(Debug)]
+struct Half(Option<OwnedWriteHalf>);
+
+impl Drop for Half {
+    fn drop(&mut self) {
+        // Both halves go, so that the socket is closed anyway: a call less.
+        let _ = self.0.take().map(OwnedWriteHalf::forget);
+    }
+}
+
+impl From<TcpStream> for Socket {
+    fn from(stream: TcpStream) -> Self {
+        let (read, write) = stream.into_split();
+        Self::Tcp(Tcp { read, write: Half(Some(write)) })
+    }
+}
+
+impl Tcp {
+    fn into_std(mut self) -> io::Result<std::net::TcpStream> {
+        let write = self.write.0.take().ok_or(io::ErrorKind::NotConnected)?;
+        self.read.reunite(write).map_err(io::Error::other)?.into_std()
+    }
+
+    /// Writes, whether the writing half is lent or not: who does so has seen to it that nobody else writes now.
+    fn poll_write_with(
+        &self,
+        cx: &mut Context<'_>,
+        write: impl Fn(&TcpStream) -> io::Result<usize>,
+    ) -> Poll<io::Result<usize>> {
+        let stream: &TcpStream = self.read.as_ref();
+        loop {
+            ready!(stream.poll_write_ready(cx))?;
+            match write(stream) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                written => return Poll::Ready(written),
+            }
+        }
+    }
+
+    fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &mut self.write.0 {
+            Some(write) => Pin::new(write).poll_shutdown(cx),
+            None => Poll::Ready(Err(io::ErrorKind::NotConnected.into())),
+        }
+    }
+}
+
 impl Socket {
     /// Whether written bytes may stay in a buffer of the stream until it is flushed.
     pub(crate) fn buffers(&self) -> bool {
@@ -39,6 +95,19 @@ impl Socket {
         match self {
             Self::Tls(stream) => stream.take_progress(),
             _ => false,
+        }
+    }
+
+    /// The writing half, of a stream that others may write to.
+    pub(crate) fn lend(&mut self) -> Option<OwnedWriteHalf> {
+        let Self::Tcp(stream) = self else { return None };
+        stream.write.0.take()
+    }
+
+    /// Takes it back.
+    pub(crate) fn reclaim(&mut self, half: OwnedWriteHalf) {
+        if let Self::Tcp(stream) = self {
+            stream.write.0 = Some(half);
         }
     }
 
@@ -59,7 +128,7 @@ impl Parked {
 
     fn unpark(self) -> io::Result<Socket> {
         match self {
-            Self::Tcp(stream) => TcpStream::from_std(stream).map(Socket::Tcp),
+            Self::Tcp(stream) => TcpStream::from_std(stream).map(Socket::from),
             Self::Tls(mut stream) => stream.arrive().map(|()| Socket::Tls(stream)),
             Self::Memory(stream) => Ok(Socket::Memory(stream)),
         }
@@ -69,7 +138,7 @@ impl Parked {
 impl AsyncRead for Socket {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
-            Self::Tcp(stream) => Pin::new(stream).poll_read(cx, buf),
+            Self::Tcp(stream) => Pin::new(&mut stream.read).poll_read(cx, buf),
             Self::Tls(stream) => stream.stream().poll_read(cx, buf),
             Self::Memory(stream) => Pin::new(stream).poll_read(cx, buf),
         }
@@ -79,7 +148,7 @@ impl AsyncRead for Socket {
 impl AsyncWrite for Socket {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         match self.get_mut() {
-            Self::Tcp(stream) => Pin::new(stream).poll_write(cx, buf),
+            Self::Tcp(stream) => stream.poll_write_with(cx, |stream| stream.try_write(buf)),
             Self::Tls(stream) => stream.stream().poll_write(cx, buf),
             Self::Memory(stream) => Pin::new(stream).poll_write(cx, buf),
         }
@@ -91,7 +160,7 @@ impl AsyncWrite for Socket {
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         match self.get_mut() {
-            Self::Tcp(stream) => Pin::new(stream).poll_write_vectored(cx, bufs),
+            Self::Tcp(stream) => stream.poll_write_with(cx, |stream| stream.try_write_vectored(bufs)),
             Self::Tls(stream) => stream.stream().poll_write_vectored(cx, bufs),
             Self::Memory(stream) => Pin::new(stream).poll_write_vectored(cx, bufs),
         }
@@ -103,7 +172,7 @@ impl AsyncWrite for Socket {
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
-            Self::Tcp(stream) => Pin::new(stream).poll_flush(cx),
+            Self::Tcp(_) => Poll::Ready(Ok(())),
             Self::Tls(stream) => stream.stream().poll_flush(cx),
             Self::Memory(stream) => Pin::new(stream).poll_flush(cx),
         }
@@ -111,7 +180,7 @@ impl AsyncWrite for Socket {
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
-            Self::Tcp(stream) => Pin::new(stream).poll_shutdown(cx),
+            Self::Tcp(stream) => stream.poll_shutdown(cx),
             Self::Tls(stream) => stream.stream().poll_shutdown(cx),
             Self::Memory(stream) => Pin::new(stream).poll_shutdown(cx),
         }

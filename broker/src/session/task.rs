@@ -36,8 +36,11 @@ pub(super) fn run(mut session: Session, shard: ShardNo) {
     runtime.spawn(async move {
         match session.run(shard).await {
             Step::Move(to) => {
-                // A socket that cannot be moved is one that is lost; the session finds that out where it arrives.
-                let _ = session.connection.as_mut().map(|connection| connection.berth().depart());
+                if let Some(connection) = &mut session.connection {
+                    connection.withdraw(&session.outbox);
+                    // A socket that cannot be moved is one that is lost; the session finds that out where it arrives.
+                    let _ = connection.berth().depart();
+                }
                 run(session, to);
             }
             Step::End => session.end(),
@@ -111,7 +114,7 @@ impl Session {
 
     async fn run(&mut self, shard: ShardNo) -> Step {
         if let Some(connection) = &mut self.connection
-            && connection.berth().arrive().is_err()
+            && connection.arrive(&self.outbox).is_err()
             && self.lose(Lost::Broken) == Fate::End
         {
             return Step::End;
@@ -234,11 +237,12 @@ impl Session {
                 self.follow(next);
             }
             Next::HandOver(target) => {
-                let Some(connection) = self.connection.take() else { return };
+                let Some(connection) = self.take_connection() else { return };
                 let (place, offer) = target.with(connection);
                 if let Err(offer) = hand_over(&place, offer) {
                     // The session ended in this very moment.
-                    let Offer { connection, entrance } = *offer;
+                    let Offer { mut connection, entrance } = *offer;
+                    let _ = connection.arrive(&self.outbox);
                     self.connection = Some(connection);
                     self.talk.welcome(entrance, &self.place, Some("expired"));
                 }
@@ -324,13 +328,13 @@ impl Session {
     /// Takes a connection over: the client is back, or was never really gone.
     fn adopt(&mut self, offer: Offer) {
         let Offer { mut connection, entrance } = offer;
-        if let Some(old) = self.connection.take() {
+        if let Some(old) = self.take_connection() {
             // Nothing that it still says is heard from here on.
             self.talk.count();
             self.count_close("replaced");
             tokio::spawn(old.part(CloseCode::Replaced));
         }
-        if connection.berth().arrive().is_err() {
+        if connection.arrive(&self.outbox).is_err() {
             if self.away.is_none() {
                 self.lose(Lost::Broken);
             }
@@ -360,6 +364,13 @@ impl Session {
         }
     }
 
+    /// The connection, to which nobody else writes any more.
+    fn take_connection(&mut self) -> Option<Connection> {
+        let mut connection = self.connection.take()?;
+        connection.withdraw(&self.outbox);
+        Some(connection)
+    }
+
     /// What becomes of the session now that its connection is lost.
     fn lose(&mut self, lost: Lost) -> Fate {
         self.talk.count();
@@ -368,7 +379,7 @@ impl Session {
             Lost::Left | Lost::Broken => None,
         };
         self.count_close(code.map_or("client", CloseCode::as_str));
-        if let Some(connection) = self.connection.take()
+        if let Some(connection) = self.take_connection()
             && code.is_some()
             && !connection.writer.blocked()
         {
@@ -434,8 +445,5 @@ enum Fate {
 fn hand_over(place: &Place, mut offer: Box<Offer>) -> Result<(), Box<Offer>> {
     // A socket that cannot be moved is one that is lost, which shows where it arrives.
     let _ = offer.connection.berth().depart();
-    place.offer(offer).map_err(|mut offer| {
-        let _ = offer.connection.berth().arrive();
-        offer
-    })
+    place.offer(offer)
 }

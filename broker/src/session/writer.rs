@@ -1,28 +1,23 @@
-//! The only place that writes to a client's socket: everything that is owed, in one vectored write per wake-up.
+//! Writes what a session owes its client, in one vectored write per wake-up. Whatever can be written without waiting while the session
+//! sleeps, its [outbox](crate::outbox) has written already.
 
-use std::collections::VecDeque;
-use std::io::{self, IoSlice};
+use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use bytes::{Buf, Bytes};
+use bytes::Bytes;
 use parlor_protocol::CloseCode;
 use tokio::io::{AsyncWrite, AsyncWriteExt};
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode as WsCloseCode;
 
 use super::reader::Reader;
 use super::socket::Socket;
-use crate::outbox::{Outbox, Taken};
-
-/// Frames that one call may take; the kernel takes at most 1024 pieces.
-const PIECES: usize = 64;
+use crate::outbox::{Hand, Outbox, PIECES, Taken, Wrote};
 
 /// Frames on their way into the socket.
 #[derive(Debug, Default)]
 pub(crate) struct Writer {
-    frames: VecDeque<Bytes>,
-    /// Whether the frame at the front is partly out.
-    begun: bool,
+    hand: Hand,
     closing: Option<CloseCode>,
     /// What RFC 6455 says of a client that broke it, and that no code of ours says as well.
     fault: Option<WsCloseCode>,
@@ -36,13 +31,6 @@ pub(crate) struct Writer {
     pub(crate) wrote: Wrote,
 }
 
-/// Calls and bytes, for metrics and for the write deadline.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Wrote {
-    pub(crate) calls: u64,
-    pub(crate) bytes: u64,
-}
-
 impl Writer {
     /// Writes until nothing is owed or the socket takes no more. `Ready` means that everything is out that will ever be.
     pub(crate) fn poll(
@@ -53,36 +41,26 @@ impl Writer {
         outbox: &Outbox,
     ) -> Poll<io::Result<Option<CloseCode>>> {
         loop {
-            // Between frames only: control frames must not cut into one.
-            if !self.begun
-                && !self.control
-                && !self.leaving
-                && self.closing.is_none()
-                && let Some(control) = reader.take_control()
-            {
-                // The outbox did not count these bytes, and takes back all that is written.
-                outbox.lend(control.len());
-                self.frames.push_front(control);
-                self.control = true;
+            if !self.control && !self.leaving && self.closing.is_none() && reader.has_control() {
+                self.put_control_first(reader, outbox);
             }
-            if self.frames.len() < PIECES && self.closing.is_none() {
-                let room = PIECES - self.frames.len();
-                if let Poll::Ready(Taken::Close(code)) = outbox.poll_take(cx, &mut self.frames, room) {
+            if self.hand.frames.len() < PIECES && self.closing.is_none() {
+                let room = PIECES - self.hand.frames.len();
+                if let Poll::Ready(Taken::Close(code)) = outbox.poll_take(cx, &mut self.hand, room) {
                     self.closing = Some(code);
                     let last = self.last_frame(code);
-                    outbox.lend(last.len());
-                    self.frames.push_back(last);
+                    self.add(last, outbox);
                 }
             }
-            if self.frames.is_empty()
+            if self.hand.frames.is_empty()
                 && self.leaving
                 && self.closing.is_none()
                 && let Some(answer) = reader.take_control()
             {
-                outbox.lend(answer.len());
-                self.frames.push_back(answer);
+                outbox.get_up(&mut self.hand);
+                self.add(answer, outbox);
             }
-            if self.frames.is_empty() {
+            if self.hand.frames.is_empty() {
                 if self.unflushed && self.poll_flush(cx, socket)?.is_pending() {
                     return Poll::Pending;
                 }
@@ -95,9 +73,41 @@ impl Writer {
         }
     }
 
+    /// Control frames go before what waits, but must not cut into a frame.
+    fn put_control_first(&mut self, reader: &mut Reader, outbox: &Outbox) {
+        if self.hand.frames.is_empty() {
+            outbox.get_up(&mut self.hand);
+        }
+        if !self.hand.begun
+            && let Some(control) = reader.take_control()
+        {
+            outbox.lend(control.len());
+            self.hand.frames.push_front(control);
+            self.control = true;
+        }
+    }
+
+    /// Adds a frame that the outbox did not count, and will take back as written.
+    fn add(&mut self, frame: Bytes, outbox: &Outbox) {
+        outbox.lend(frame.len());
+        self.hand.frames.push_back(frame);
+    }
+
+    /// Ends the [lending](Outbox::lend_pen) of the socket's writing half.
+    pub(crate) fn take_pen(&mut self, socket: &mut Socket, outbox: &Outbox) {
+        // Who has something in hand has got up, and so there is nothing else.
+        let mut left = Hand::default();
+        if let Some(pen) = outbox.return_pen(&mut left) {
+            socket.reclaim(pen.into_socket());
+        }
+        if self.hand.frames.is_empty() {
+            self.hand = left;
+        }
+    }
+
     /// Whether something waits for the socket to take it.
     pub(crate) fn blocked(&self) -> bool {
-        self.unflushed || !self.frames.is_empty()
+        self.unflushed || !self.hand.frames.is_empty()
     }
 
     /// The client has said goodbye. After the answer nothing may be sent any more (RFC 6455, section 5.5.1), so what is owed goes first.
@@ -130,7 +140,7 @@ impl Writer {
         reader: &mut Reader,
         code: CloseCode,
     ) -> io::Result<()> {
-        let begun = self.frames.pop_front().filter(|_| self.begun);
+        let begun = self.hand.frames.pop_front().filter(|_| self.hand.begun);
         let pieces = [begun, reader.take_control(), Some(self.last_frame(code))];
         for piece in pieces.into_iter().flatten() {
             socket.write_all(&piece).await?;
@@ -141,15 +151,10 @@ impl Writer {
     fn poll_write(&mut self, cx: &mut Context<'_>, socket: &mut Socket) -> io::Result<Poll<usize>> {
         let buffers = socket.buffers();
         let stream = Pin::new(&mut *socket);
-        let written = if self.frames.len() == 1 {
-            stream.poll_write(cx, &self.frames[0])
+        let written = if self.hand.frames.len() == 1 {
+            stream.poll_write(cx, &self.hand.frames[0])
         } else {
-            let mut pieces = [IoSlice::new(&[]); PIECES];
-            let mut count = 0;
-            for (piece, frame) in pieces.iter_mut().zip(&self.frames) {
-                *piece = IoSlice::new(frame);
-                count += 1;
-            }
+            let (pieces, count) = self.hand.pieces();
             stream.poll_write_vectored(cx, &pieces[..count])
         };
         // Of what it held before, the stream may have got rid of something even now.
@@ -165,22 +170,10 @@ impl Writer {
         self.unflushed |= buffers;
         self.wrote.calls += 1;
         self.wrote.bytes += count as u64;
-        self.advance(count);
-        Ok(Poll::Ready(count))
-    }
-
-    fn advance(&mut self, mut count: usize) {
-        self.begun = false;
-        while let Some(front) = self.frames.front_mut() {
-            if count < front.len() {
-                front.advance(count);
-                self.begun = count > 0;
-                return;
-            }
-            count -= front.len();
-            self.frames.pop_front();
+        if self.hand.advance(count) {
             self.control = false;
         }
+        Ok(Poll::Ready(count))
     }
 }
 

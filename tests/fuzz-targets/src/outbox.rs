@@ -1,11 +1,10 @@
 //! What may be done to an outbox, in any order: its bounds hold, and what was told to be kept comes once and in order.
 
-use std::collections::VecDeque;
 use std::task::{Context, Waker};
 
 use bytes::Bytes;
 use parlor_broker::Limits;
-use parlor_broker::outbox::{Frame, Kind, Opened, Outbox, Pushed};
+use parlor_broker::outbox::{Frame, Hand, Kind, Opened, Outbox, Pushed};
 use parlor_protocol::{CloseCode, Codec, RoomNo};
 
 const FRAMES: usize = 16;
@@ -22,7 +21,7 @@ pub fn outbox(data: &[u8]) {
         Opened(&outbox).keep();
     }
     let mut world =
-        World { outbox: &outbox, kept, away: false, wire: VecDeque::new(), next: 0, read: 0, counted: 0, extra: 0 };
+        World { outbox: &outbox, kept, away: false, wire: Hand::default(), next: 0, read: 0, counted: 0, extra: 0 };
     for step in steps.chunks_exact(2) {
         if outbox.push_all(&mut Vec::new(), 0) == Pushed::Closing && Opened(&outbox).is_over() {
             break;
@@ -37,7 +36,7 @@ struct World<'o> {
     kept: bool,
     away: bool,
     /// What the writer holds.
-    wire: VecDeque<Bytes>,
+    wire: Hand,
     /// The number of the next frame that must be kept.
     next: u32,
     /// That of the next one to be read.
@@ -62,7 +61,7 @@ impl World<'_> {
             8 if self.kept && !self.away => {
                 opened.leave();
                 (self.away, self.extra) = (true, 0);
-                self.wire.clear();
+                self.wire = Hand::default();
             }
             9 if self.away => self.come_back(),
             10 if !self.away => {
@@ -100,13 +99,13 @@ impl World<'_> {
     }
 
     fn take(&mut self, most: usize) {
-        let before = self.wire.len();
+        let before = self.wire.frames.len();
         let _ = self.outbox.poll_take(&mut Context::from_waker(Waker::noop()), &mut self.wire, most);
-        assert!(self.wire.len() - before <= most);
+        assert!(self.wire.frames.len() - before <= most);
     }
 
     fn read(&mut self, most: usize) {
-        for bytes in self.wire.drain(..most.min(self.wire.len())).collect::<Vec<_>>() {
+        for bytes in self.wire.frames.drain(..most.min(self.wire.frames.len())).collect::<Vec<_>>() {
             self.outbox.written(bytes.len());
             self.counted += u64::from(!matches!(bytes.first(), Some(b'l' | b'x' | b'g')));
             if let Some((b'k', number)) = bytes.split_first() {
