@@ -128,8 +128,7 @@ impl<'f> Run<'f> {
         self.frames
     }
 
-    /// All of it as one frame for an outbox of this codec. `None` for a single one, and when it is too much to be copied, or one has
-    /// no form in the codec.
+    /// All of it as one frame for an outbox of this codec. `None` when it is too much to be copied, or one has no form in the codec.
     pub(crate) fn joined(&self, codec: Codec) -> Option<&Frame> {
         self.joined[codec as usize].get_or_init(|| self.join(codec)).as_ref()
     }
@@ -137,8 +136,11 @@ impl<'f> Run<'f> {
     fn join(&self, codec: Codec) -> Option<Frame> {
         let pieces: Vec<_> = self.frames.iter().map(|frame| frame.encoded(codec)).collect();
         let len = pieces.iter().map(|piece| piece.bytes.len()).sum();
-        if pieces.len() < 2 || len > MAX_JOINED || pieces.iter().any(|piece| !piece.whole) {
+        if len > MAX_JOINED || pieces.iter().any(|piece| !piece.whole) {
             return None;
+        }
+        if let [only] = self.frames {
+            return Some(only.outgoing(codec));
         }
         let mut bytes = Vec::with_capacity(len);
         pieces.iter().for_each(|piece| bytes.extend_from_slice(&piece.bytes));

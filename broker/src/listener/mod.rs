@@ -32,7 +32,7 @@ use crate::session::Socket;
 use crate::telemetry::{HandshakeFault, Metrics};
 use address::{Crowd, Proxies, Seat};
 use origin::Origins;
-use pace::Pace;
+use pace::{Pace, Turn};
 use patience::{Patient, Timely};
 
 pub use judge::{Judgement, judge};
@@ -121,11 +121,11 @@ impl Listener {
 
     /// Accepts until dropped.
     pub(crate) async fn run(self, listener: TcpListener) {
-        let mut pace = Pace::new();
+        let pace = Pace::new();
         loop {
-            pace.keep().await;
+            let turn = pace.keep().await;
             match listener.accept().await {
-                Ok((stream, peer)) => self.serve(stream, peer),
+                Ok((stream, peer)) => self.serve(stream, peer, turn),
                 // Out of file descriptors, mostly: they come back when connections end.
                 Err(error) => {
                     warn!(%error, "accept failed");
@@ -136,12 +136,13 @@ impl Listener {
     }
 
     /// Serves one connection in a task of its own, so that a slow handshake holds up nobody.
-    fn serve(&self, stream: TcpStream, peer: SocketAddr) {
+    fn serve(&self, stream: TcpStream, peer: SocketAddr, turn: Turn) {
         let Some(connected) = self.admit(Some(peer.ip())) else { return };
         // Small frames must not wait for each other.
         let _ = stream.set_nodelay(true);
         let listener = self.clone();
         tokio::spawn(async move {
+            let _turn = turn;
             match &listener.tls {
                 None => listener.speak(Socket::from(stream), connected).await,
                 Some(tls) => {

@@ -1,57 +1,60 @@
 //! How fast connections are let in: when thousands come back at once, the games that go on must not wait behind all their handshakes.
 //! Those who are not let in yet wait in the kernel's queue.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep_until};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// A slice of time, and how many connections each core takes in one: 1,000 a second. A handshake with hello takes some 0.2 ms, so that
-/// a slice is used by half at most.
-const SLICE: Duration = Duration::from_millis(2);
-const CONNECTIONS: usize = 2;
+/// Handshakes that each core has under way at once; one takes some 0.1 ms, so that more would only wait for each other.
+const HANDSHAKES: usize = 2;
+/// How long each core waits for one of them to end. Clients that take their time hold up the others no longer than that, so that 1,000
+/// a second come in on each core, however slow they are.
+const PATIENCE: Duration = Duration::from_millis(1);
 
-/// Lets so many through in each slice of time.
+/// Lets the next one in when one before it is done, or has had its time.
 #[derive(Debug)]
 pub(super) struct Pace {
-    most: usize,
-    since: Instant,
-    count: usize,
+    under_way: Arc<Semaphore>,
+    patience: Duration,
 }
+
+/// The place of a handshake that is under way, if it has one.
+pub(super) type Turn = Option<OwnedSemaphorePermit>;
 
 impl Pace {
     pub(super) fn new() -> Self {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        Self { most: CONNECTIONS * cores, since: Instant::now(), count: 0 }
+        Self { under_way: Arc::new(Semaphore::new(HANDSHAKES * cores)), patience: PATIENCE / cores as u32 }
     }
 
     /// Waits until another one may come.
-    pub(super) async fn keep(&mut self) {
-        self.count += 1;
-        if self.count <= self.most {
-            return;
-        }
-        // The clock is read once for as many as a slice takes.
-        sleep_until(self.since + SLICE).await;
-        (self.since, self.count) = (Instant::now(), 1);
+    pub(super) async fn keep(&self) -> Turn {
+        let turn = self.under_way.clone().acquire_owned();
+        tokio::time::timeout(self.patience, turn).await.ok()?.ok()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use tokio::time::Instant;
 
     #[tokio::test(start_paused = true)]
-    async fn a_slice_takes_so_many_and_no_more() {
-        let mut pace = Pace::new();
-        let began = Instant::now();
-        for _ in 0..3 * pace.most {
-            pace.keep().await;
+    async fn those_who_are_done_make_way_at_once_and_the_others_in_time() {
+        let (pace, began) = (Pace::new(), Instant::now());
+        for _ in 0..1_000 {
+            assert!(pace.keep().await.is_some());
         }
-        assert_eq!(began.elapsed(), 2 * SLICE);
-        tokio::time::advance(10 * SLICE).await;
-        for _ in 0..pace.most {
-            pace.keep().await;
+        assert_eq!(began.elapsed(), Duration::ZERO, "each was done when the next came");
+        let mut slow = Vec::new();
+        for _ in 0..pace.under_way.available_permits() {
+            slow.push(pace.keep().await);
         }
-        assert_eq!(began.elapsed(), 12 * SLICE, "time that was not used is not made up for");
+        assert_eq!(began.elapsed(), Duration::ZERO);
+        assert!(pace.keep().await.is_none(), "in without a place");
+        assert!(began.elapsed() >= pace.patience);
+        slow.pop();
+        assert!(pace.keep().await.is_some());
     }
 }

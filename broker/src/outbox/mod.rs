@@ -130,7 +130,18 @@ impl Outbox {
         (pushed, wrote.unwrap_or_default())
     }
 
-    /// From now on the socket may be written to by [`Self::send_all`].
+    /// Sends one frame at once, as [`Self::send_all`] would, if nothing goes before it and the socket takes any of it; `None` leaves it
+    /// to that. It spares those who share a frame with many others to queue it.
+    pub(crate) fn send(&self, frame: &Frame) -> Option<Wrote> {
+        let mut inner = self.inner.lock();
+        let wrote = inner.send(frame)?;
+        let waker = if inner.resting { None } else { inner.waker.take() };
+        drop(inner);
+        wake(waker);
+        Some(wrote)
+    }
+
+    /// From now on the socket may be written to by [`Self::send_all`] and [`Self::send`].
     pub(crate) fn lend_pen(&self, pen: Pen) {
         self.inner.lock().pen = Some(pen);
     }
@@ -274,11 +285,33 @@ impl Inner {
         Pushed::Queued
     }
 
+    /// The pen, if the session lets it be used.
+    fn pen(&self) -> Option<&Pen> {
+        self.pen.as_ref().filter(|pen| self.resting && self.closing.is_none() && pen.is_here())
+    }
+
+    fn send(&mut self, frame: &Frame) -> Option<Wrote> {
+        let pen = self.pen()?;
+        if !self.ring.lets_pass(frame) {
+            return None;
+        }
+        let bytes = pen.write_frame(&frame.bytes);
+        if bytes == 0 {
+            return None;
+        }
+        self.ring.pass(frame);
+        self.ring.written(bytes);
+        if bytes < frame.bytes.len() {
+            self.left = Hand { frames: [frame.bytes.slice(bytes..)].into(), begun: true };
+            self.resting = false;
+        }
+        Some(Wrote { calls: 1, bytes: bytes as u64 })
+    }
+
     /// Writes what waits, if the session lets it. It rests no more if there is something left for it to do.
     fn write(&mut self) -> Option<Wrote> {
-        let free = self.resting && self.closing.is_none();
-        let pen = self.pen.as_ref().filter(|pen| free && pen.is_here())?;
-        let ring = &mut self.ring;
+        self.pen()?;
+        let (pen, ring) = (self.pen.as_ref()?, &mut self.ring);
         let wrote = pen.write(&mut self.left, |frames, max| ring.take(frames, max, WRITE));
         ring.written(wrote.bytes as usize);
         // A room that owes a view is asked for it by the session.

@@ -4,7 +4,6 @@
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
-use std::thread::ThreadId;
 
 use bytes::{Buf, Bytes};
 use tokio::net::tcp::OwnedWriteHalf;
@@ -32,12 +31,18 @@ pub(crate) struct Wrote {
 #[derive(Debug)]
 pub(crate) struct Pen {
     socket: OwnedWriteHalf,
-    thread: ThreadId,
+    thread: usize,
 }
 
 thread_local! {
     /// What is taken and written at once: it is empty between calls.
     static BUSY: RefCell<Hand> = RefCell::default();
+    /// Its address tells threads that are alive apart, for less than the standard library's number does.
+    static HERE: u8 = const { 0 };
+}
+
+fn here() -> usize {
+    HERE.with(|here| std::ptr::from_ref(here).addr())
 }
 
 impl Hand {
@@ -73,7 +78,7 @@ impl Hand {
 impl Pen {
     /// For a session that lives on this thread.
     pub(crate) fn new(socket: OwnedWriteHalf) -> Self {
-        Self { socket, thread: std::thread::current().id() }
+        Self { socket, thread: here() }
     }
 
     pub(crate) fn into_socket(self) -> OwnedWriteHalf {
@@ -82,7 +87,7 @@ impl Pen {
 
     /// Whether the session lives on this thread. From others it is woken: a large room's sessions write on all threads.
     pub(super) fn is_here(&self) -> bool {
-        self.thread == std::thread::current().id()
+        self.thread == here()
     }
 
     /// Writes all that `take` gives, as long as the socket takes it without waiting; `written` hears of it call by call. What was taken
@@ -104,6 +109,11 @@ impl Pen {
             }
         });
         wrote
+    }
+
+    /// Writes one frame; how many bytes of it the socket has taken, which is nothing if it is full or broken.
+    pub(super) fn write_frame(&self, frame: &[u8]) -> usize {
+        self.socket.try_write(frame).unwrap_or_default()
     }
 
     fn write_once(&self, hand: &Hand) -> io::Result<usize> {

@@ -162,19 +162,37 @@ impl Ring {
                 _ => {}
             }
             (taken, size) = (taken + 1, size + frame.bytes.len());
-            into.push_back(frame.bytes.clone());
             if self.keeps && frame.is_counted() {
+                into.push_back(frame.bytes.clone());
                 self.sent_count += u64::from(frame.count());
                 self.sent.push_back(frame);
             } else {
                 self.discharge(&frame);
                 self.lend(frame.bytes.len());
+                into.push_back(frame.bytes);
             }
         }
         if self.unsent.is_empty() && self.unsent.capacity() > LASTING {
             self.unsent = VecDeque::new();
         }
         taken
+    }
+
+    /// Whether a frame of many readers could go out without a detour: nothing waits, and there is room for it.
+    pub(crate) fn lets_pass(&self, frame: &Frame) -> bool {
+        self.unsent.is_empty() && self.due.is_empty() && self.fits(frame.held(), self.weight(frame))
+    }
+
+    /// Counts a frame that went out without having waited here.
+    pub(crate) fn pass(&mut self, frame: &Frame) {
+        debug_assert!(frame.publishes() > 0, "what replaces other frames, or is replaced, goes the usual way");
+        if self.keeps {
+            self.charge(frame);
+            self.sent_count += u64::from(frame.count());
+            self.sent.push_back(frame.clone());
+        } else {
+            self.lend(frame.bytes.len());
+        }
     }
 
     /// Whether something waits for the writer.

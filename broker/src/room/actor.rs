@@ -271,8 +271,8 @@ impl RoomActor {
             link.flush(&mut sent);
         }
         count(&metrics.deliveries, sent.frames);
-        count(&metrics.writes, sent.calls);
-        count(&metrics.bytes_out, sent.bytes);
+        count(&metrics.writes, sent.wrote.calls);
+        count(&metrics.bytes_out, sent.wrote.bytes);
         for (slot, error) in self.late.drain(..) {
             metrics.error(ErrorCode::RoomClosed);
             slot.tell(&error);

@@ -7,7 +7,7 @@ use parlor_protocol::frame::Role;
 use parlor_protocol::{BrokerFrame, Codec, ErrorCode, PlayerId};
 
 use super::registry::Seat;
-use crate::outbox::{Frame, Outbox, Pushed};
+use crate::outbox::{Frame, Outbox, Pushed, Wrote};
 use crate::room::state::Link;
 use crate::wire::{self, Run, SharedFrame};
 
@@ -95,6 +95,8 @@ pub(crate) struct MemberLink {
     pending: Vec<Frame>,
     /// Bytes of a view among them, which the outbox takes beyond its bound.
     view_bytes: usize,
+    /// What went out before the batch was handed over.
+    sent: Sent,
     role: Role,
     seat: Option<Seat>,
 }
@@ -103,8 +105,15 @@ pub(crate) struct MemberLink {
 #[derive(Debug, Default)]
 pub(crate) struct Sent {
     pub(crate) frames: u64,
-    pub(crate) calls: u64,
-    pub(crate) bytes: u64,
+    pub(crate) wrote: Wrote,
+}
+
+impl Sent {
+    fn add(&mut self, frames: u64, wrote: Wrote) {
+        self.frames += frames;
+        self.wrote.calls += wrote.calls;
+        self.wrote.bytes += wrote.bytes;
+    }
 }
 
 impl MemberLink {
@@ -114,6 +123,7 @@ impl MemberLink {
             slot,
             pending: Vec::new(),
             view_bytes: 0,
+            sent: Sent::default(),
             role: seat.role(),
             seat: Some(seat),
         }
@@ -121,15 +131,15 @@ impl MemberLink {
 
     /// Hands the batch over, and counts what went out.
     pub(crate) fn flush(&mut self, sent: &mut Sent) {
+        let before = std::mem::take(&mut self.sent);
+        sent.add(before.frames, before.wrote);
         if self.pending.is_empty() {
             return;
         }
         let count = self.pending.iter().map(Frame::held).sum::<usize>() as u64;
         let (pushed, wrote) = self.outbox.send_all(&mut self.pending, std::mem::take(&mut self.view_bytes));
         // Overflow ends the session, which then leaves the room by itself; a closing one is about to.
-        sent.frames += if pushed == Pushed::Queued { count } else { 0 };
-        sent.calls += wrote.calls;
-        sent.bytes += wrote.bytes;
+        sent.add(if pushed == Pushed::Queued { count } else { 0 }, wrote);
     }
 
     /// Ends the membership: whoever learns of it finds the seat free and may join again.
@@ -178,10 +188,15 @@ impl Link for MemberLink {
         self.pending.push(outgoing);
     }
 
-    fn deliver_all(&mut self, run: &Run<'_>) {
-        match run.joined(self.codec()) {
-            Some(joined) => self.pending.push(joined.clone()),
-            None => run.frames().iter().for_each(|frame| self.deliver(frame)),
+    fn deliver_all(&mut self, run: &Run<'_>, last: bool) {
+        let Some(joined) = run.joined(self.codec()) else {
+            return run.frames().iter().for_each(|frame| self.deliver(frame));
+        };
+        // What more there is should go out with it.
+        let sent = if last && self.pending.is_empty() { self.outbox.send(joined) } else { None };
+        match sent {
+            Some(wrote) => self.sent.add(joined.held() as u64, wrote),
+            None => self.pending.push(joined.clone()),
         }
     }
 }

@@ -140,15 +140,18 @@ impl<L: Link> Members<L> {
         }
     }
 
-    /// Gives everybody what has been said to all.
-    pub(crate) fn end_batch(&mut self) {
+    /// Gives everybody what has been said to all; `last` says whether the member gets nothing more after that.
+    pub(crate) fn end_batch(&mut self, last: impl Fn(&Member<L>) -> bool) {
         if self.said.is_empty() {
             return;
         }
         let run = Run::new(&self.said);
         for member in &mut self.list {
             match member.heard {
-                0 => member.link.deliver_all(&run),
+                0 => {
+                    let last = last(member);
+                    member.link.deliver_all(&run, last);
+                }
                 _ => member.catch_up(&self.said),
             }
             member.heard = 0;
@@ -262,7 +265,7 @@ mod tests {
             self.0.push(vec![id(frame)]);
         }
 
-        fn deliver_all(&mut self, run: &Run<'_>) {
+        fn deliver_all(&mut self, run: &Run<'_>, _: bool) {
             self.0.push(run.frames().iter().map(id).collect());
         }
     }
@@ -327,9 +330,9 @@ mod tests {
         let left = members.remove(PlayerId(4)).unwrap();
         members.add(Player { id: PlayerId(5), ..left.player }, Heard::default());
         members.tell_all(done(5));
-        members.end_batch();
+        members.end_batch(|_| true);
         members.tell_all(done(6));
-        members.end_batch();
+        members.end_batch(|_| true);
         let heard: Vec<_> = members.list.iter().map(|member| member.link.0.clone()).collect();
         assert_eq!(left.link.0.concat(), [1, 2, 4]);
         assert_eq!(heard[0], [vec![1, 2, 4, 5], vec![6]], "in one piece");

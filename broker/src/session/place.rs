@@ -108,18 +108,14 @@ impl Place {
         }
     }
 
-    /// Whether the session is to end as soon as it has no connection.
-    pub(crate) fn has_ended(&self) -> bool {
-        self.inner.lock().ended
-    }
-
-    /// A connection that waits, if there is one; the task is woken when one comes.
-    pub(crate) fn poll_offer(&self, cx: &mut Context<'_>) -> Option<Box<Offer>> {
+    /// A connection that waits, if there is one, and whether the session is to end as soon as it has none; the task is woken when
+    /// either comes.
+    pub(crate) fn poll(&self, cx: &mut Context<'_>) -> (Option<Box<Offer>>, bool) {
         let mut inner = self.inner.lock();
         if inner.offer.is_none() && !inner.waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
             inner.waker = Some(cx.waker().clone());
         }
-        inner.offer.take()
+        (inner.offer.take(), inner.ended)
     }
 
     /// Takes no connection any more; returns one that came too late.

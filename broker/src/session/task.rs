@@ -125,11 +125,12 @@ impl Session {
 
     fn poll(&mut self, cx: &mut Context<'_>, shard: ShardNo, mut clock: Pin<&mut Sleep>) -> Poll<Step> {
         loop {
-            if let Some(offer) = self.place.poll_offer(cx) {
+            let (offer, ended) = self.place.poll(cx);
+            if let Some(offer) = offer {
                 self.adopt(*offer);
                 clock.as_mut().reset(Instant::now() + HOUSEKEEPING);
             }
-            if self.place.has_ended() && self.connection.is_none() {
+            if ended && self.connection.is_none() {
                 return Poll::Ready(Step::End);
             }
             let lost = match (&self.connection, &self.away) {

@@ -38,8 +38,9 @@ pub trait Link {
     /// A frame for the member. Must not block.
     fn deliver(&mut self, frame: &SharedFrame);
 
-    /// Frames that all members get, one behind the other.
-    fn deliver_all(&mut self, run: &Run<'_>) {
+    /// Frames that all members get, one behind the other; the `last` of this batch that the member gets.
+    fn deliver_all(&mut self, run: &Run<'_>, last: bool) {
+        let _ = last;
         run.frames().iter().for_each(|frame| self.deliver(frame));
     }
 }
@@ -387,8 +388,9 @@ impl<L: Link> RoomState<L> {
     /// Ends a batch: gives all members what was said to all, tells clients what of theirs has been handled, and gives back the links
     /// of those who are gone.
     pub fn end_batch(&mut self) -> Vec<L> {
-        self.members.end_batch();
-        if self.kind.policy.handled == Handled::Told {
+        let told = self.kind.policy.handled == Handled::Told;
+        self.members.end_batch(|member| !told || member.handled == member.told);
+        if told {
             let (room, tick) = (self.no, self.ticker.count());
             for member in self.members.iter_mut().filter(|member| member.handled > member.told) {
                 member.told = member.handled;

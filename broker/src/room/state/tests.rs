@@ -103,7 +103,7 @@ fn open(policy: Policy) -> RoomState<Probe> {
 /// Has an input handled with this outcome, in a batch of its own.
 fn apply(state: &mut RoomState<Probe>, input: &Input, outcome: Outcome) -> Vec<WorkStart> {
     let works = state.apply(input, outcome);
-    state.members.end_batch();
+    state.members.end_batch(|_| true);
     works
 }
 
