@@ -3,7 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot connect has failed")]
 #![expect(clippy::result_large_err, reason = "the closure has the type that tungstenite wants")]
 
-use parlor_bench::check::Layout;
+use parlor_bench::check::{Game, Layout};
 use parlor_bench::frames::{ClientFrame, SUBPROTOCOL, joined_answer, publish, welcome};
 use parlor_bench::load::{Load, Options, Pacing, Plan, Report, Stay};
 use std::net::{SocketAddr, TcpListener};
@@ -13,9 +13,13 @@ use tokio_tungstenite::tungstenite::http::HeaderValue;
 use tokio_tungstenite::tungstenite::{Message, accept_hdr};
 
 fn play(address: SocketAddr, layout: Layout, pacing: Pacing) -> Report {
+    play_game(address, layout, Game::Everyone, pacing)
+}
+
+fn play_game(address: SocketAddr, layout: Layout, game: Game, pacing: Pacing) -> Report {
     let plan = Plan { pacing, warmup_ns: 50_000_000, window_ns: 200_000_000 };
     let server_pid = Some(std::process::id());
-    Load::connect(&Options { address, server_pid, layout, stay: Stay::Connection, plan }).unwrap().play().unwrap()
+    Load::connect(&Options { address, server_pid, layout, game, stay: Stay::Connection, plan }).unwrap().play().unwrap()
 }
 
 fn plain_server() -> SocketAddr {
@@ -69,7 +73,7 @@ fn a_right_server_passes_both_workloads() {
     assert_eq!((rooms.sent, rooms.expected), (120, 480));
     assert!(rooms.server.is_some() && rooms.window_deliveries > 0);
 
-    let pingpong = play(address, Layout { rooms: 1, members: 1 }, Pacing::Closed);
+    let pingpong = play(address, Layout { rooms: 1, members: 1 }, Pacing::Closed { flight: 1 });
     assert!(pingpong.is_clean() && pingpong.sent > 10, "{pingpong:?}");
 }
 

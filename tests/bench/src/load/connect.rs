@@ -1,9 +1,10 @@
 //! Brings all clients into their rooms, one after the other and blocking, before the load begins.
 
 use super::client::Client;
-use super::{Failure, Stay};
-use crate::check::Layout;
-use crate::frames::{self, Joined, MOVE, MoveType, SUBPROTOCOL, ServerFrame};
+use super::crowd::allow_sockets;
+use super::{Failure, Options, Stay};
+use crate::check::{Game, Layout};
+use crate::frames::{self, Joined, KIND, MOVE, MoveType, RING_KIND, SUBPROTOCOL, ServerFrame};
 use crate::kept::{self, Count};
 use crate::websocket::{self, Masker};
 use std::io::{Read, Write};
@@ -14,16 +15,30 @@ use std::time::Duration;
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Connects every client of the layout and joins it to its room.
-pub(super) fn connect_all(address: SocketAddr, layout: Layout, stay: Stay) -> Result<Vec<Client>, Failure> {
+pub(super) fn connect_all(options: &Options) -> Result<Vec<Client>, Failure> {
+    let Options { address, layout, game, stay, .. } = *options;
+    allow_sockets(layout.clients())?;
     (0..layout.clients())
         .map(|client| {
-            let room = format!("room-{}", layout.room(client));
-            connect(address, client, &room, stay).map_err(|error| format!("client {client}: {error}").into())
+            let join = join(layout, game, client);
+            connect(address, client, &join, stay).map_err(|error| format!("client {client}: {error}").into())
         })
         .collect()
 }
 
-fn connect(address: SocketAddr, client: u32, room: &str, stay: Stay) -> Result<Client, Failure> {
+/// The join of a client. A ring must know its members' places before anybody sends.
+fn join(layout: Layout, game: Game, client: u32) -> Vec<u8> {
+    let room = format!("room-{}", layout.room(client));
+    match game {
+        Game::Everyone | Game::Fanout => frames::join(1, KIND, &room, &[]),
+        Game::Ring(neighbours) => {
+            let place = [("seat", layout.place(client)), ("seats", layout.members), ("reach", neighbours / 2)];
+            frames::join(1, RING_KIND, &room, &place)
+        }
+    }
+}
+
+fn connect(address: SocketAddr, client: u32, join: &[u8], stay: Stay) -> Result<Client, Failure> {
     let io = TcpStream::connect(address)?;
     io.set_nodelay(true)?;
     io.set_read_timeout(Some(PATIENCE))?;
@@ -43,7 +58,7 @@ fn connect(address: SocketAddr, client: u32, room: &str, stay: Stay) -> Result<C
     if terms.is_some() != (stay == Stay::Kept) {
         return Err("the server keeps sessions that it should not, or the reverse".into());
     }
-    dialog.write(&frames::join(1, room))?;
+    dialog.write(join)?;
     let (room, kind) = dialog.await_frame(|frame| match frame {
         ServerFrame::Joined(joined) => Some((joined.room, move_type(&joined))),
         _ => None,
