@@ -29,6 +29,7 @@ let lastPlayer = 0;
 // Reading: one frame at a time, so that its position can be kept outside and no object is made for a message.
 
 let at = 0;
+const decoder = new TextDecoder();
 
 function count(bytes: Uint8Array, width: number): number {
   let value = 0;
@@ -48,7 +49,7 @@ function uint(bytes: Uint8Array): number {
 function text(bytes: Uint8Array): string {
   const length = textLength(bytes);
   at += length;
-  return new TextDecoder().decode(bytes.subarray(at - length, at));
+  return decoder.decode(bytes.subarray(at - length, at));
 }
 
 function textLength(bytes: Uint8Array): number {
@@ -67,11 +68,13 @@ function skipType(bytes: Uint8Array): void {
   }
 }
 
-function textMap(bytes: Uint8Array): Map<string, string> {
-  const map = new Map<string, string>();
+/** A map of texts and numbers, as those of a join are. */
+function map(bytes: Uint8Array): Map<string, string | number> {
+  const map = new Map<string, string | number>();
   for (let left = bytes[at++]! & 0x0f; left > 0; left--) {
     const key = text(bytes);
-    map.set(key, text(bytes));
+    const marker = bytes[at]!;
+    map.set(key, marker < 0x80 || marker >= 0xcc && marker <= 0xcf ? uint(bytes) : text(bytes));
   }
   return map;
 }
@@ -80,6 +83,7 @@ function textMap(bytes: Uint8Array): Map<string, string> {
 
 const out = new Uint8Array(MAX_HEADER + MAX_FRAME);
 let end = 0;
+const encoder = new TextEncoder();
 
 function putUint(value: number): void {
   if (value < 0x80) {
@@ -102,7 +106,7 @@ function putUint(value: number): void {
 }
 
 function putText(value: string): void {
-  const bytes = new TextEncoder().encode(value);
+  const bytes = encoder.encode(value);
   if (bytes.length < 32) {
     out[end++] = 0xa0 | bytes.length;
   } else {
@@ -153,8 +157,8 @@ function joined(id: number, room: Room): Uint8Array {
 
 function join(socket: ServerWebSocket<Data>, bytes: Uint8Array): void {
   const id = uint(bytes);
-  textMap(bytes);
-  const name = textMap(bytes).get("room")!;
+  map(bytes);
+  const name = String(map(bytes).get("room"));
   let room = rooms.get(name);
   if (room === undefined) {
     const number = ++lastRoom;

@@ -108,6 +108,8 @@ pub enum ServerFrame<'a> {
 pub struct Joined<'a> {
     /// The room number.
     pub room: u64,
+    /// The room's kind.
+    pub kind: &'a str,
     /// The room's type table.
     pub types: Vec<&'a str>,
     /// How many of the types may be sent by number.
@@ -171,10 +173,11 @@ impl<'a> ServerFrame<'a> {
 
 fn joined<'a>(scan: &mut Scan<'a>) -> Result<Joined<'a>, Malformed> {
     scan.skip()?;
-    let (mut room, mut types, mut routes) = (None, Vec::new(), 0);
+    let (mut room, mut kind, mut types, mut routes) = (None, "", Vec::new(), 0);
     for _ in 0..scan.map()? {
         match scan.str()? {
             "room" => room = Some(scan.uint()?),
+            "kind" => kind = scan.str()?,
             "routes" => routes = scan.uint()?,
             "types" => {
                 for _ in 0..scan.array()? {
@@ -185,7 +188,7 @@ fn joined<'a>(scan: &mut Scan<'a>) -> Result<Joined<'a>, Malformed> {
         }
     }
     let room = room.ok_or(Malformed("a joined frame with a room number"))?;
-    Ok(Joined { room, types, routes, view: scan.rest() })
+    Ok(Joined { room, kind, types, routes, view: scan.rest() })
 }
 
 /// `[1, {client}]`
@@ -308,7 +311,10 @@ mod tests {
     #[test]
     fn client_frames_come_back() {
         assert_eq!(ClientFrame::parse(&hello()), Ok(ClientFrame::Hello));
-        assert_eq!(ClientFrame::parse(&join(5, KIND, "r1", &[("seat", 3)])), Ok(ClientFrame::Join { id: 5, room: "r1" }));
+        assert_eq!(
+            ClientFrame::parse(&join(5, KIND, "r1", &[("seat", 3)])),
+            Ok(ClientFrame::Join { id: 5, room: "r1" })
+        );
         for kind in [MoveType::Number(0), MoveType::Name] {
             let mut bytes = Vec::new();
             send_header(&mut bytes, 300, kind);
@@ -320,7 +326,7 @@ mod tests {
     #[test]
     fn server_frames_come_back() {
         assert_eq!(ServerFrame::parse(&welcome()), Ok(ServerFrame::Welcome { terms: None, lost: None }));
-        let expected = Joined { room: 7, types: vec![MOVE], routes: 1, view: &[0xc0] };
+        let expected = Joined { room: 7, kind: KIND, types: vec![MOVE], routes: 1, view: &[0xc0] };
         assert_eq!(ServerFrame::parse(&joined_answer(1, 7, "r", 2, 9)), Ok(ServerFrame::Joined(expected)));
         let expected = Publish { room: 7, seq: 1000, index: 0, kind: 0, payload: &[1] };
         assert_eq!(ServerFrame::parse(&publish(7, 1000, &[1])), Ok(ServerFrame::Publish(expected)));

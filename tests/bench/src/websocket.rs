@@ -94,6 +94,11 @@ impl Masker {
         self.frame(out, 0x8a, payload);
     }
 
+    /// Appends the wish to end the connection, with code 1000.
+    pub fn close(&mut self, out: &mut Vec<u8>) {
+        self.frame(out, 0x88, &1000_u16.to_be_bytes());
+    }
+
     fn frame(&mut self, out: &mut Vec<u8>, first: u8, payload: &[u8]) {
         out.push(first);
         match payload.len() {
@@ -106,7 +111,11 @@ impl Masker {
         }
         let mask = self.next_mask();
         out.extend(mask);
-        out.extend(payload.iter().zip(mask.iter().cycle()).map(|(byte, mask)| byte ^ mask));
+        let start = out.len();
+        out.extend_from_slice(payload);
+        for chunk in out[start..].chunks_mut(mask.len()) {
+            chunk.iter_mut().zip(mask).for_each(|(byte, mask)| *byte ^= mask);
+        }
     }
 
     fn next_mask(&mut self) -> [u8; 4] {

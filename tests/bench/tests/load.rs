@@ -73,8 +73,33 @@ fn a_right_server_passes_both_workloads() {
     assert_eq!((rooms.sent, rooms.expected), (120, 480));
     assert!(rooms.server.is_some() && rooms.window_deliveries > 0);
 
+    let layout = Layout { rooms: 2, members: 5 };
+    let fanout = play_game(address, layout, Game::Fanout, Pacing::Open { hz: 40.0 });
+    assert!(fanout.is_clean(), "{fanout:?}");
+    assert_eq!((fanout.sent, fanout.expected, fanout.hz), (20, 100, Some(40.0)));
+
     let pingpong = play(address, Layout { rooms: 1, members: 1 }, Pacing::Closed { flight: 1 });
     assert!(pingpong.is_clean() && pingpong.sent > 10, "{pingpong:?}");
+}
+
+#[test]
+fn a_right_server_passes_at_saturation() {
+    let address = plain_server();
+    for game in [Game::Everyone, Game::Fanout] {
+        let report = play_game(address, Layout { rooms: 2, members: 5 }, game, Pacing::Closed { flight: 8 });
+        assert!(report.is_clean() && report.sent > 100, "{report:?}");
+        assert_eq!((report.flight, report.hz, report.expected), (Some(8), None, 5 * report.sent));
+        assert!(report.deliveries_per_s > 0.0, "{report:?}");
+    }
+}
+
+#[test]
+fn a_server_without_rings_is_told_so() {
+    let plan = Plan { pacing: Pacing::Open { hz: 1.0 }, warmup_ns: 0, window_ns: 1 };
+    let (layout, game, stay) = (Layout { rooms: 1, members: 9 }, Game::Ring(4), Stay::Connection);
+    let options = Options { address: plain_server(), server_pid: None, layout, game, stay, plan };
+    let Err(error) = Load::connect(&options) else { panic!("it was let in") };
+    assert!(error.to_string().contains("no rooms of the kind \"ring\""), "{error}");
 }
 
 #[test]
@@ -96,4 +121,8 @@ fn a_losing_server_is_caught() {
     let address = odd_server(|n| if n == 5 { vec![] } else { vec![n] });
     let report = play(address, Layout { rooms: 1, members: 1 }, Pacing::Open { hz: 100.0 });
     assert!(!report.is_clean() && report.delivered + 1 == report.expected, "{report:?}");
+
+    let address = odd_server(|n| if n == 5 { vec![] } else { vec![n] });
+    let report = play(address, Layout { rooms: 1, members: 1 }, Pacing::Closed { flight: 4 });
+    assert!(!report.is_clean() && report.errors > 0, "{report:?}");
 }

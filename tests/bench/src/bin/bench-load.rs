@@ -17,7 +17,9 @@ fn main() {
 mod linux {
     use clap::{Parser, ValueEnum};
     use parlor_bench::check::{Game, Layout};
+    use parlor_bench::load::churn::{ChurnOptions, churn};
     use parlor_bench::load::crowd::{self, CrowdReport, Scene};
+    use parlor_bench::load::empty::empty;
     use parlor_bench::load::{Failure, Load, Options, Pacing, Plan, Stay};
     use std::io;
     use std::net::SocketAddr;
@@ -26,6 +28,9 @@ mod linux {
 
     /// Of each client in `mmo`.
     const NEIGHBOURS: u32 = 20;
+    /// At once in `churn`.
+    const CYCLES: u32 = 16;
+    const NO_PID: &str = "this workload needs --server-pid";
 
     #[derive(Parser)]
     #[command(about = "Load generator: measures a server and checks the order of what it delivers")]
@@ -33,7 +38,7 @@ mod linux {
         /// The server, such as 127.0.0.1:7373.
         #[arg(long)]
         address: SocketAddr,
-        /// Measure this process through /proc; `idle`, `stalled` and `storm` need it.
+        /// Measure this process through /proc; `idle`, `stalled`, `storm` and `empty` need it.
         #[arg(long)]
         server_pid: Option<u32>,
         /// What to play.
@@ -140,7 +145,8 @@ mod linux {
             }
             Workload::Mmo if layout.members <= NEIGHBOURS => Err("a client in `mmo` has 20 neighbours".into()),
             Workload::Mmo => play(arguments, layout, Game::Ring(NEIGHBOURS), pacing(arguments, hz)),
-            Workload::Churn | Workload::Empty => todo!(),
+            Workload::Churn => play_churn(arguments),
+            Workload::Empty => make_empty(arguments, layout.rooms),
             Workload::Idle => perform(arguments, layout, hz, crowd::idle),
             Workload::Stalled => perform(arguments, layout, hz, crowd::stalled),
             Workload::Storm => perform(arguments, layout, hz, crowd::storm),
@@ -173,6 +179,24 @@ mod linux {
         Ok(report.is_clean())
     }
 
+    fn play_churn(arguments: &Arguments) -> Result<bool, Failure> {
+        let report = churn(&ChurnOptions {
+            address: arguments.address,
+            server_pid: arguments.server_pid,
+            flight: arguments.flight.unwrap_or(CYCLES),
+            warmup_ns: nanos(arguments.warmup)?,
+            window_ns: nanos(arguments.seconds)?,
+        })?;
+        println!("{}", serde_json::to_string(&report)?);
+        Ok(report.is_clean())
+    }
+
+    fn make_empty(arguments: &Arguments, rooms: u32) -> Result<bool, Failure> {
+        let report = empty(arguments.address, arguments.server_pid.ok_or(NO_PID)?, rooms)?;
+        println!("{}", serde_json::to_string(&report)?);
+        Ok(report.is_clean())
+    }
+
     fn perform(
         arguments: &Arguments,
         layout: Layout,
@@ -181,7 +205,7 @@ mod linux {
     ) -> Result<bool, Failure> {
         let report = scenario(&Scene {
             address: arguments.address,
-            server_pid: arguments.server_pid.ok_or("this workload needs --server-pid")?,
+            server_pid: arguments.server_pid.ok_or(NO_PID)?,
             layout,
             stay: if arguments.no_keep { Stay::Connection } else { Stay::Kept },
             hz,

@@ -116,5 +116,5 @@ async fn main() -> parlor::Result<()> {
 fn allow_sockets() {
     #[cfg(target_os = "linux")]
     // Who needs more than are allowed hears it from the load generator.
-    let _ = parlor_bench::load::crowd::allow_sockets(0);
+    let _ = parlor_bench::load::allow_sockets(0);
 }

@@ -2,7 +2,7 @@
 //!
 //! Most deliveries cost no more here than a comparison of bytes; otherwise the load generator would cost more than the server.
 
-use super::{Arrival, Faults, Layout, arrival};
+use super::{Arrival, Faults, Layout};
 use crate::moves::Move;
 
 /// How much is kept at least before what everybody has had is forgotten.
@@ -32,7 +32,10 @@ pub(super) struct History {
 struct Message {
     /// Where its frame ends, counted from the first frame of the run.
     end: usize,
-    arrival: Arrival,
+    client: u32,
+    intended_ns: u64,
+    /// Members who have not had it.
+    missing: u32,
 }
 
 impl History {
@@ -57,29 +60,34 @@ impl History {
         let first = self.had[place] - self.gone.1;
         let start = if first == 0 { self.gone.0 } else { self.messages[first - 1].end };
         let whole = whole(&self.messages[first..], start, bytes.len());
-        let mut repeated = &self.messages[first..first + whole];
-        let Some(last) = repeated.last() else { return 0 };
+        let Some(last) = self.messages[first..first + whole].last() else { return 0 };
         let known = &self.bytes[start - self.gone.0..last.end - self.gone.0];
+        let mut repeated = &mut self.messages[first..first + whole];
         if known != &bytes[..known.len()] {
             let same = known.iter().zip(bytes).take_while(|(one, other)| one == other).count();
-            repeated = &repeated[..self::whole(repeated, start, same)];
+            let whole = self::whole(repeated, start, same);
+            repeated = &mut repeated[..whole];
         }
-        repeated.iter().for_each(|message| arrived(message.arrival));
+        for message in repeated.iter_mut() {
+            message.missing -= 1;
+            let Message { client, intended_ns, missing, .. } = *message;
+            arrived(Arrival { client, intended_ns, complete: missing == 0 });
+        }
         self.had[place] += repeated.len();
         repeated.last().map_or(0, |last| last.end - start)
     }
 
-    /// A message that nobody has had yet, unless something is wrong.
-    pub(super) fn publish(&mut self, receiver: u32, raw: &[u8], seq: u64, message: Move, faults: &mut Faults) {
+    /// A message that nobody has had yet, unless something is wrong. Whether there is nobody else to have it.
+    pub(super) fn publish(&mut self, receiver: u32, raw: &[u8], seq: u64, message: Move, faults: &mut Faults) -> bool {
+        let Move { client, number, intended_ns } = message;
         let place = self.layout.place(receiver) as usize;
         let turn = self.had[place];
         self.had[place] += 1;
         if turn < self.gone.1 + self.messages.len() {
-            let Move { client, number, .. } = message;
             faults.tell(|| {
                 format!("client {receiver}: message {number} of client {client} at seq {seq}, where others got another")
             });
-            return;
+            return false;
         }
         if let Some(last) = self.last_seq.replace(seq)
             && seq != last + 1
@@ -89,7 +97,9 @@ impl History {
         self.check_sender(receiver, message, faults);
         self.forget();
         self.bytes.extend_from_slice(raw);
-        self.messages.push(Message { end: self.gone.0 + self.bytes.len(), arrival: arrival(message) });
+        let missing = self.layout.members - 1;
+        self.messages.push(Message { end: self.gone.0 + self.bytes.len(), client, intended_ns, missing });
+        missing == 0
     }
 
     fn check_sender(&mut self, receiver: u32, message: Move, faults: &mut Faults) {

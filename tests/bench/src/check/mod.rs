@@ -83,6 +83,8 @@ pub struct Arrival {
     pub client: u32,
     /// When it should have been sent.
     pub intended_ns: u64,
+    /// Whether all who should hear it have done so now.
+    pub complete: bool,
 }
 
 /// Watches all clients of a run.
@@ -132,14 +134,14 @@ impl Checker {
         if index != 0 {
             self.faults.tell(|| format!("client {receiver}: seq {seq} has an output {index}, expected only 0"));
         }
-        match &mut self.watch {
+        let complete = match &mut self.watch {
             Watch::Alike(rooms) => {
                 let room = receiver as usize % rooms.len();
-                rooms[room].publish(receiver, raw, seq, message, &mut self.faults);
+                rooms[room].publish(receiver, raw, seq, message, &mut self.faults)
             }
             Watch::Near(near) => near.publish(receiver, seq, message, &mut self.faults),
-        }
-        Ok(arrival(message))
+        };
+        Ok(Arrival { client: message.client, intended_ns: message.intended_ns, complete })
     }
 
     /// Something wrong that was seen elsewhere.
@@ -176,10 +178,6 @@ impl Faults {
             self.told.push(what());
         }
     }
-}
-
-fn arrival(message: Move) -> Arrival {
-    Arrival { client: message.client, intended_ns: message.intended_ns }
 }
 
 #[cfg(test)]

@@ -16,8 +16,8 @@ pub(super) struct Near {
     last_seq: Vec<u64>,
     /// By receiver and place within its reach: the message number that must come next.
     next: Vec<u32>,
-    /// By sender and message number.
-    seqs: Vec<Vec<u64>>,
+    /// By sender and message number: its place in the room's history, and how many have not heard it.
+    messages: Vec<Vec<(u64, u32)>>,
 }
 
 impl Near {
@@ -29,11 +29,12 @@ impl Near {
             reach,
             last_seq: vec![0; clients],
             next: vec![0; clients * (2 * reach as usize + 1)],
-            seqs: vec![Vec::new(); clients],
+            messages: vec![Vec::new(); clients],
         }
     }
 
-    pub(super) fn publish(&mut self, receiver: u32, seq: u64, message: Move, faults: &mut Faults) {
+    /// A message has come to `receiver`. Whether nobody else is still to hear it.
+    pub(super) fn publish(&mut self, receiver: u32, seq: u64, message: Move, faults: &mut Faults) -> bool {
         let Move { client, number, .. } = message;
         let last = std::mem::replace(&mut self.last_seq[receiver as usize], seq);
         if seq <= last {
@@ -41,7 +42,7 @@ impl Near {
         }
         let Some(pair) = self.pair(receiver, client) else {
             faults.tell(|| format!("client {receiver}: a message of client {client}, who is not its neighbour"));
-            return;
+            return false;
         };
         let expected = std::mem::replace(&mut self.next[pair], number + 1);
         if number != expected {
@@ -49,16 +50,25 @@ impl Near {
                 format!("client {receiver}: message {number} of client {client}, expected {expected} (lost, doubled or reordered)")
             });
         }
-        let seqs = &mut self.seqs[client as usize];
-        match seqs.get(number as usize) {
-            Some(&known) if known != seq => {
-                faults.tell(|| {
-                    format!("client {receiver}: message {number} of client {client} at seq {seq}, for others at {known}")
-                });
+        let messages = &mut self.messages[client as usize];
+        match messages.get_mut(number as usize) {
+            Some((known, missing)) => {
+                if *known != seq {
+                    faults.tell(|| {
+                        format!(
+                            "client {receiver}: message {number} of client {client} at seq {seq}, for others at {known}"
+                        )
+                    });
+                }
+                // One that is doubled was told above.
+                *missing = missing.saturating_sub(1);
+                *missing == 0
             }
-            Some(_) => {}
-            // Whoever is ahead is so in order, unless that was told above.
-            None => seqs.push(seq),
+            None => {
+                // Whoever is ahead is so in order, unless that was told above.
+                messages.push((seq, 2 * self.reach));
+                false
+            }
         }
     }
 

@@ -42,6 +42,10 @@ impl Client {
         self.sent += 1;
     }
 
+    pub(super) fn owes(&self) -> bool {
+        !self.outgoing.is_empty()
+    }
+
     /// Writes what is owed; whether anything is left because the socket is full.
     pub(super) fn write_out(&mut self) -> Result<bool, Failure> {
         while !self.outgoing.is_empty() {

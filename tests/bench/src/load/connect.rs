@@ -1,7 +1,7 @@
 //! Brings all clients into their rooms, one after the other and blocking, before the load begins.
 
 use super::client::Client;
-use super::crowd::allow_sockets;
+use super::dial::allow_sockets;
 use super::{Failure, Options, Stay};
 use crate::check::{Game, Layout};
 use crate::frames::{self, Joined, KIND, MOVE, MoveType, RING_KIND, SUBPROTOCOL, ServerFrame};
@@ -20,25 +20,25 @@ pub(super) fn connect_all(options: &Options) -> Result<Vec<Client>, Failure> {
     allow_sockets(layout.clients())?;
     (0..layout.clients())
         .map(|client| {
-            let join = join(layout, game, client);
-            connect(address, client, &join, stay).map_err(|error| format!("client {client}: {error}").into())
+            let (kind, join) = join(layout, game, client);
+            connect(address, client, kind, &join, stay).map_err(|error| format!("client {client}: {error}").into())
         })
         .collect()
 }
 
-/// The join of a client. A ring must know its members' places before anybody sends.
-fn join(layout: Layout, game: Game, client: u32) -> Vec<u8> {
+/// The kind of room a client joins, and its join. A ring must know its members' places before anybody sends.
+fn join(layout: Layout, game: Game, client: u32) -> (&'static str, Vec<u8>) {
     let room = format!("room-{}", layout.room(client));
     match game {
-        Game::Everyone | Game::Fanout => frames::join(1, KIND, &room, &[]),
+        Game::Everyone | Game::Fanout => (KIND, frames::join(1, KIND, &room, &[])),
         Game::Ring(neighbours) => {
             let place = [("seat", layout.place(client)), ("seats", layout.members), ("reach", neighbours / 2)];
-            frames::join(1, RING_KIND, &room, &place)
+            (RING_KIND, frames::join(1, RING_KIND, &room, &place))
         }
     }
 }
 
-fn connect(address: SocketAddr, client: u32, join: &[u8], stay: Stay) -> Result<Client, Failure> {
+fn connect(address: SocketAddr, client: u32, kind: &str, join: &[u8], stay: Stay) -> Result<Client, Failure> {
     let io = TcpStream::connect(address)?;
     io.set_nodelay(true)?;
     io.set_read_timeout(Some(PATIENCE))?;
@@ -59,14 +59,17 @@ fn connect(address: SocketAddr, client: u32, join: &[u8], stay: Stay) -> Result<
         return Err("the server keeps sessions that it should not, or the reverse".into());
     }
     dialog.write(join)?;
-    let (room, kind) = dialog.await_frame(|frame| match frame {
-        ServerFrame::Joined(joined) => Some((joined.room, move_type(&joined))),
+    let (room, moves, is_kind) = dialog.await_frame(|frame| match frame {
+        ServerFrame::Joined(joined) => Some((joined.room, move_type(&joined), joined.kind == kind)),
         _ => None,
     })?;
+    if !is_kind {
+        return Err(format!("this server has no rooms of the kind {kind:?}, so it cannot play this").into());
+    }
 
     dialog.io.set_nonblocking(true)?;
     // The answer to the join, and the types that came before it, were counted frames too.
-    let mut client = Client::new(dialog.io, room, kind, &dialog.unread, dialog.masker);
+    let mut client = Client::new(dialog.io, room, moves, &dialog.unread, dialog.masker);
     client.kept = terms.map(|terms| (terms, dialog.count));
     Ok(client)
 }

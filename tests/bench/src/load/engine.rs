@@ -46,6 +46,8 @@ pub(super) struct Engine {
 /// What has come in.
 struct Tally {
     checker: Checker,
+    /// The senders of messages that all have heard now, once for each.
+    complete: Vec<u32>,
     delivered: u64,
     last_arrival_ns: u64,
     latency: Histogram<u64>,
@@ -76,6 +78,7 @@ impl Engine {
             window: Window::new(options.server_pid),
             tally: Tally {
                 checker: Checker::new(options.layout, options.game),
+                complete: Vec::new(),
                 delivered: 0,
                 last_arrival_ns: 0,
                 latency: histogram()?,
@@ -117,8 +120,11 @@ impl Engine {
 
     fn send(&mut self, client: usize, intended_ns: u64, messages: u32) {
         let number = u32::try_from(client).expect("clients are counted in 32 bits");
-        (0..messages).for_each(|_| self.clients[client].queue_move(number, intended_ns));
-        self.owing.push(number);
+        let client = &mut self.clients[client];
+        if !client.owes() {
+            self.owing.push(number);
+        }
+        (0..messages).for_each(|_| client.queue_move(number, intended_ns));
     }
 
     /// One write per client that owes something; a full socket stays in the list.
@@ -154,17 +160,19 @@ impl Engine {
     fn read_client(&mut self, number: u64) -> Result<(), Failure> {
         let number = u32::try_from(number).expect("the data of an event is a client's number");
         let Self { clients, tally, scratch, origin, plan, .. } = self;
-        let mut ear = Ear { receiver: number, tally, origin: *origin, plan, now: None, returned: 0 };
+        let mut ear = Ear { receiver: number, tally, origin: *origin, plan, now: None };
         if clients[number as usize].read_in(scratch, &mut ear)? {
             self.owing.push(number);
         }
-        let returned = ear.returned;
-        if returned > 0 && self.schedule.is_none() {
+        let complete = std::mem::take(&mut self.tally.complete);
+        if self.schedule.is_none() && !complete.is_empty() {
             let now = nanos(self.origin);
             if now < self.plan.end_ns() {
-                self.send(number as usize, now, returned);
+                complete.iter().for_each(|&client| self.send(client as usize, now, 1));
             }
         }
+        self.tally.complete = complete;
+        self.tally.complete.clear();
         Ok(())
     }
 
@@ -223,8 +231,6 @@ struct Ear<'a> {
     plan: &'a Plan,
     /// One clock reading per read: all of these frames became readable together.
     now: Option<u64>,
-    /// The client's own messages among them.
-    returned: u32,
 }
 
 impl Ear<'_> {
@@ -236,11 +242,15 @@ impl Ear<'_> {
 impl Listener for Ear<'_> {
     fn repeat(&mut self, bytes: &[u8]) -> (u64, usize) {
         let now = self.now();
-        let Self { receiver, tally: Tally { checker, delivered, last_arrival_ns, latency, .. }, plan, returned, .. } = self;
+        let Self {
+            receiver, tally: Tally { checker, complete, delivered, last_arrival_ns, latency, .. }, plan, ..
+        } = self;
         let before = *delivered;
         let len = checker.repeat(*receiver, bytes, |arrival| {
             *delivered += 1;
-            *returned += u32::from(arrival.client == *receiver);
+            if arrival.complete {
+                complete.push(arrival.client);
+            }
             if plan.in_window(arrival.intended_ns) {
                 latency.saturating_record(now.saturating_sub(arrival.intended_ns));
             }
@@ -259,7 +269,9 @@ impl Listener for Ear<'_> {
                 let arrival = tally.checker.publish(receiver, raw, &publish)?;
                 tally.delivered += 1;
                 tally.last_arrival_ns = now;
-                self.returned += u32::from(arrival.client == receiver);
+                if arrival.complete {
+                    tally.complete.push(arrival.client);
+                }
                 if self.plan.in_window(arrival.intended_ns) {
                     tally.latency.saturating_record(now.saturating_sub(arrival.intended_ns));
                 }

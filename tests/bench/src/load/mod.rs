@@ -3,15 +3,19 @@
 //! It must not be the bottleneck: it reads large pieces, handles many frames per read, writes what a client owes with
 //! one call, and sleeps until the next message is due.
 
+pub mod churn;
 mod client;
 mod connect;
 pub mod crowd;
+mod dial;
+pub mod empty;
 mod engine;
 mod pacing;
 mod report;
 mod sample;
 mod window;
 
+pub use dial::allow_sockets;
 pub use pacing::{Pacing, Plan};
 pub use report::{Report, ServerCost};
 

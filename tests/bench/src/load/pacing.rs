@@ -5,7 +5,8 @@ use crate::check::Layout;
 /// How the clients send.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Pacing {
-    /// Each client that sends does so again when a message of its own has come back.
+    /// Each client that sends does so again when a message of its own has come to all who should hear it: no server gains by
+    /// letting some of them wait.
     Closed {
         /// How many of its messages are on their way at once.
         flight: u32,
