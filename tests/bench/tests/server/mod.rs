@@ -4,17 +4,17 @@ use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::process::{Child, Command, Stdio};
 
-pub const PARLOR: &str = env!("CARGO_BIN_EXE_bench-parlor");
-pub const PLAIN: &str = env!("CARGO_BIN_EXE_bench-plain");
+pub(crate) const PARLOR: &str = env!("CARGO_BIN_EXE_bench-parlor");
+pub(crate) const PLAIN: &str = env!("CARGO_BIN_EXE_bench-plain");
 
-pub struct Server {
+pub(crate) struct Server {
     child: Child,
-    pub address: SocketAddr,
+    pub(crate) address: SocketAddr,
 }
 
 impl Server {
     /// Starts it, and waits until it says where it listens.
-    pub fn start(program: &mut Command) -> Self {
+    pub(crate) fn start(program: &mut Command) -> Self {
         let mut child = program.args(["--port", "0"]).stdout(Stdio::piped()).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
@@ -22,7 +22,7 @@ impl Server {
         Self { child, address }
     }
 
-    pub fn pid(&self) -> u32 {
+    pub(crate) fn pid(&self) -> u32 {
         self.child.id()
     }
 }
