@@ -8,8 +8,14 @@ use rmp::encode::{write_array_len, write_map_len, write_nil, write_str, write_ui
 
 /// The sub-protocol of both ends.
 pub const SUBPROTOCOL: &str = "parlor.v1.msgpack";
-/// The kind of every benchmark room.
+/// The kind of the rooms whose members all hear everything.
 pub const KIND: &str = "bench";
+/// The kind of the rooms whose members hear their neighbours.
+pub const RING_KIND: &str = "ring";
+/// The kind of the rooms that nobody is in.
+pub const EMPTY_KIND: &str = "empty";
+/// What `bench-parlor` takes for its server key.
+pub const SERVER_KEY: &str = "bench";
 /// The name of the only message.
 pub const MOVE: &str = "move";
 
@@ -102,6 +108,8 @@ pub enum ServerFrame<'a> {
 pub struct Joined<'a> {
     /// The room number.
     pub room: u64,
+    /// The room's kind.
+    pub kind: &'a str,
     /// The room's type table.
     pub types: Vec<&'a str>,
     /// How many of the types may be sent by number.
@@ -165,10 +173,11 @@ impl<'a> ServerFrame<'a> {
 
 fn joined<'a>(scan: &mut Scan<'a>) -> Result<Joined<'a>, Malformed> {
     scan.skip()?;
-    let (mut room, mut types, mut routes) = (None, Vec::new(), 0);
+    let (mut room, mut kind, mut types, mut routes) = (None, "", Vec::new(), 0);
     for _ in 0..scan.map()? {
         match scan.str()? {
             "room" => room = Some(scan.uint()?),
+            "kind" => kind = scan.str()?,
             "routes" => routes = scan.uint()?,
             "types" => {
                 for _ in 0..scan.array()? {
@@ -179,7 +188,7 @@ fn joined<'a>(scan: &mut Scan<'a>) -> Result<Joined<'a>, Malformed> {
         }
     }
     let room = room.ok_or(Malformed("a joined frame with a room number"))?;
-    Ok(Joined { room, types, routes, view: scan.rest() })
+    Ok(Joined { room, kind, types, routes, view: scan.rest() })
 }
 
 /// `[1, {client}]`
@@ -193,18 +202,21 @@ pub fn hello() -> Vec<u8> {
     out
 }
 
-/// `[2, id, {mode, kind}, {room}]`
+/// `[2, id, {mode, kind}, {room, …}]`
 #[must_use]
-pub fn join(id: u64, room: &str) -> Vec<u8> {
+pub fn join(id: u64, kind: &str, room: &str, further: &[(&str, u32)]) -> Vec<u8> {
     let mut out = Vec::new();
     write_array_len(&mut out, 4).expect(OK);
     write_uint(&mut out, 2).expect(OK);
     write_uint(&mut out, id).expect(OK);
     write_map_len(&mut out, 2).expect(OK);
     text_entry(&mut out, "mode", "find_or_create");
-    text_entry(&mut out, "kind", KIND);
-    write_map_len(&mut out, 1).expect(OK);
+    text_entry(&mut out, "kind", kind);
+    write_map_len(&mut out, 1 + u32::try_from(further.len()).expect("options are few")).expect(OK);
     text_entry(&mut out, "room", room);
+    for &(key, value) in further {
+        number_entry(&mut out, key, value.into());
+    }
     out
 }
 
@@ -299,7 +311,10 @@ mod tests {
     #[test]
     fn client_frames_come_back() {
         assert_eq!(ClientFrame::parse(&hello()), Ok(ClientFrame::Hello));
-        assert_eq!(ClientFrame::parse(&join(5, "r1")), Ok(ClientFrame::Join { id: 5, room: "r1" }));
+        assert_eq!(
+            ClientFrame::parse(&join(5, KIND, "r1", &[("seat", 3)])),
+            Ok(ClientFrame::Join { id: 5, room: "r1" })
+        );
         for kind in [MoveType::Number(0), MoveType::Name] {
             let mut bytes = Vec::new();
             send_header(&mut bytes, 300, kind);
@@ -311,7 +326,7 @@ mod tests {
     #[test]
     fn server_frames_come_back() {
         assert_eq!(ServerFrame::parse(&welcome()), Ok(ServerFrame::Welcome { terms: None, lost: None }));
-        let expected = Joined { room: 7, types: vec![MOVE], routes: 1, view: &[0xc0] };
+        let expected = Joined { room: 7, kind: KIND, types: vec![MOVE], routes: 1, view: &[0xc0] };
         assert_eq!(ServerFrame::parse(&joined_answer(1, 7, "r", 2, 9)), Ok(ServerFrame::Joined(expected)));
         let expected = Publish { room: 7, seq: 1000, index: 0, kind: 0, payload: &[1] };
         assert_eq!(ServerFrame::parse(&publish(7, 1000, &[1])), Ok(ServerFrame::Publish(expected)));

@@ -80,11 +80,16 @@ impl Count {
         scan.array()?;
         let counts = !matches!(scan.uint()?, 33 | 42 | 44 | 48 | 50);
         if counts {
-            self.received += 1;
-            self.frames += 1;
-            self.bytes += frame.len() as u64;
+            self.add(1, frame.len() as u64);
         }
         Ok(counts)
+    }
+
+    /// So many publishes have come, in so many bytes.
+    pub fn add(&mut self, frames: u64, bytes: u64) {
+        self.received += frames;
+        self.frames += frames;
+        self.bytes += bytes;
     }
 
     /// Whether an acknowledgement is due. Asked for as late as the server allows, which costs it the most memory.

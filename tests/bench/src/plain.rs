@@ -42,11 +42,14 @@ pub async fn serve(listener: TcpListener) -> io::Result<()> {
 #[derive(Default)]
 struct Hall {
     rooms: Mutex<HashMap<String, Arc<Room>>>,
+    /// How many rooms there have been, and how many members.
+    numbers: AtomicU64,
     members: AtomicU64,
 }
 
 struct Room {
     number: u64,
+    name: String,
     state: Mutex<RoomState>,
 }
 
@@ -57,14 +60,17 @@ struct RoomState {
 }
 
 impl Hall {
-    fn room(&self, name: &str) -> Arc<Room> {
+    /// Brings a member into the room of this name. The hall is locked meanwhile, so that the room does not end under it.
+    fn enter(self: &Arc<Self>, name: &str, outbox: mpsc::Sender<Bytes>) -> (Membership, u64) {
+        let member = self.members.fetch_add(1, Ordering::Relaxed);
         let mut rooms = self.rooms.lock();
-        if let Some(room) = rooms.get(name) {
-            return room.clone();
-        }
-        let room = Arc::new(Room { number: rooms.len() as u64 + 1, state: Mutex::default() });
-        rooms.insert(name.to_owned(), room.clone());
-        room
+        let room = rooms.entry(name.to_owned()).or_insert_with(|| {
+            let number = self.numbers.fetch_add(1, Ordering::Relaxed) + 1;
+            Arc::new(Room { number, name: name.to_owned(), state: Mutex::default() })
+        });
+        let mut state = room.state.lock();
+        state.members.push((member, outbox));
+        (Membership { hall: self.clone(), room: room.clone(), member }, state.seq)
     }
 }
 
@@ -79,27 +85,34 @@ impl Room {
     }
 }
 
-/// Takes the member out again however its connection ends.
+/// Takes the member out again however its connection ends, and the room with its last member.
 struct Membership {
+    hall: Arc<Hall>,
     room: Arc<Room>,
     member: u64,
 }
 
 impl Drop for Membership {
     fn drop(&mut self) {
-        self.room.state.lock().members.retain(|(member, _)| *member != self.member);
+        let mut rooms = self.hall.rooms.lock();
+        let mut state = self.room.state.lock();
+        state.members.retain(|(member, _)| *member != self.member);
+        // One that lost its last member to a full outbox may have been opened again under the same name.
+        if state.members.is_empty() && rooms.get(&self.room.name).is_some_and(|room| Arc::ptr_eq(room, &self.room)) {
+            rooms.remove(&self.room.name);
+        }
     }
 }
 
 struct Connection<'a> {
-    hall: &'a Hall,
+    hall: &'a Arc<Hall>,
     /// Only rooms hold the outbox after the first join, so that a room can end the connection by letting go of it.
     unused_outbox: Option<mpsc::Sender<Bytes>>,
     outbox: mpsc::WeakSender<Bytes>,
     joined: HashMap<u64, Membership>,
 }
 
-async fn run_connection(stream: TcpStream, hall: &Hall) -> Result<(), Error> {
+async fn run_connection(stream: TcpStream, hall: &Arc<Hall>) -> Result<(), Error> {
     // tungstenite fills its whole read buffer with zeros at every read: the default of 128 KiB costs a third more CPU.
     let config = WebSocketConfig::default().read_buffer_size(4096);
     let mut socket = accept_hdr_async_with_config(stream, choose_subprotocol, Some(config)).await?;
@@ -161,15 +174,10 @@ impl Connection<'_> {
 
     fn join(&mut self, id: u64, name: &str) -> Option<Vec<u8>> {
         let outbox = self.unused_outbox.take().or_else(|| self.outbox.upgrade())?;
-        let room = self.hall.room(name);
-        let member = self.hall.members.fetch_add(1, Ordering::Relaxed);
-        let seq = {
-            let mut state = room.state.lock();
-            state.members.push((member, outbox));
-            state.seq
-        };
-        let answer = frames::joined_answer(id, room.number, name, member, seq);
-        self.joined.insert(room.number, Membership { room, member });
+        let (membership, seq) = self.hall.enter(name, outbox);
+        let number = membership.room.number;
+        let answer = frames::joined_answer(id, number, name, membership.member, seq);
+        self.joined.insert(number, membership);
         Some(answer)
     }
 }

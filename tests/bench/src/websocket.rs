@@ -94,6 +94,11 @@ impl Masker {
         self.frame(out, 0x8a, payload);
     }
 
+    /// Appends the wish to end the connection, with code 1000.
+    pub fn close(&mut self, out: &mut Vec<u8>) {
+        self.frame(out, 0x88, &1000_u16.to_be_bytes());
+    }
+
     fn frame(&mut self, out: &mut Vec<u8>, first: u8, payload: &[u8]) {
         out.push(first);
         match payload.len() {
@@ -106,7 +111,14 @@ impl Masker {
         }
         let mask = self.next_mask();
         out.extend(mask);
-        out.extend(payload.iter().zip(mask.iter().cycle()).map(|(byte, mask)| byte ^ mask));
+        let start = out.len();
+        out.extend_from_slice(payload);
+        // Eight bytes at a time; the rest begins where the mask does.
+        let [a, b, c, d] = mask;
+        let wide = u64::from_ne_bytes([a, b, c, d, a, b, c, d]);
+        let (eights, rest) = out[start..].as_chunks_mut::<8>();
+        eights.iter_mut().for_each(|eight| *eight = (u64::from_ne_bytes(*eight) ^ wide).to_ne_bytes());
+        rest.iter_mut().zip(mask.iter().cycle()).for_each(|(byte, mask)| *byte ^= mask);
     }
 
     fn next_mask(&mut self) -> [u8; 4] {

@@ -2,35 +2,22 @@
 #![cfg(target_os = "linux")]
 #![expect(clippy::unwrap_used, reason = "a test that cannot connect has failed")]
 
+mod server;
+
 use parlor_bench::check::Layout;
 use parlor_bench::load::Stay;
 use parlor_bench::load::crowd::{CrowdReport, Scene, idle, stalled, storm};
-use std::io::{BufRead, BufReader};
-use std::process::{Child, Command, Stdio};
+use server::{PARLOR, PLAIN, Server};
+use std::process::Command;
 use std::time::Duration;
-
-struct Server(Child);
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
 
 /// A server of its own, and a scene on it.
 fn scene(program: &str, layout: Layout) -> (Server, Scene) {
-    let child = Command::new(program).stdout(Stdio::piped()).spawn().unwrap();
-    let mut server = Server(child);
-    let mut line = String::new();
-    BufReader::new(server.0.stdout.take().unwrap()).read_line(&mut line).unwrap();
-    let address = line.trim().strip_prefix("listening on ").unwrap().parse().unwrap();
-    let (server_pid, window) = (server.0.id(), Duration::from_millis(500));
+    let server = Server::start(&mut Command::new(program));
+    let (address, server_pid, window) = (server.address, server.pid(), Duration::from_millis(500));
     (server, Scene { address, server_pid, layout, stay: Stay::Kept, hz: 50.0, window, stalling: 1 })
 }
 
-const PARLOR: &str = env!("CARGO_BIN_EXE_bench-parlor");
-const PLAIN: &str = env!("CARGO_BIN_EXE_bench-plain");
 const SMALL: Layout = Layout { rooms: 2, members: 4 };
 
 #[test]

@@ -3,7 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot connect has failed")]
 #![expect(clippy::result_large_err, reason = "the closure has the type that tungstenite wants")]
 
-use parlor_bench::check::Layout;
+use parlor_bench::check::{Game, Layout};
 use parlor_bench::frames::{ClientFrame, SUBPROTOCOL, joined_answer, publish, welcome};
 use parlor_bench::load::{Load, Options, Pacing, Plan, Report, Stay};
 use std::net::{SocketAddr, TcpListener};
@@ -13,9 +13,13 @@ use tokio_tungstenite::tungstenite::http::HeaderValue;
 use tokio_tungstenite::tungstenite::{Message, accept_hdr};
 
 fn play(address: SocketAddr, layout: Layout, pacing: Pacing) -> Report {
+    play_game(address, layout, Game::Everyone, pacing)
+}
+
+fn play_game(address: SocketAddr, layout: Layout, game: Game, pacing: Pacing) -> Report {
     let plan = Plan { pacing, warmup_ns: 50_000_000, window_ns: 200_000_000 };
     let server_pid = Some(std::process::id());
-    Load::connect(&Options { address, server_pid, layout, stay: Stay::Connection, plan }).unwrap().play().unwrap()
+    Load::connect(&Options { address, server_pid, layout, game, stay: Stay::Connection, plan }).unwrap().play().unwrap()
 }
 
 fn plain_server() -> SocketAddr {
@@ -69,8 +73,33 @@ fn a_right_server_passes_both_workloads() {
     assert_eq!((rooms.sent, rooms.expected), (120, 480));
     assert!(rooms.server.is_some() && rooms.window_deliveries > 0);
 
-    let pingpong = play(address, Layout { rooms: 1, members: 1 }, Pacing::Closed);
+    let layout = Layout { rooms: 2, members: 5 };
+    let fanout = play_game(address, layout, Game::Fanout, Pacing::Open { hz: 40.0 });
+    assert!(fanout.is_clean(), "{fanout:?}");
+    assert_eq!((fanout.sent, fanout.expected, fanout.hz), (20, 100, Some(40.0)));
+
+    let pingpong = play(address, Layout { rooms: 1, members: 1 }, Pacing::Closed { flight: 1 });
     assert!(pingpong.is_clean() && pingpong.sent > 10, "{pingpong:?}");
+}
+
+#[test]
+fn a_right_server_passes_at_saturation() {
+    let address = plain_server();
+    for game in [Game::Everyone, Game::Fanout] {
+        let report = play_game(address, Layout { rooms: 2, members: 5 }, game, Pacing::Closed { flight: 8 });
+        assert!(report.is_clean() && report.sent > 100, "{report:?}");
+        assert_eq!((report.flight, report.hz, report.expected), (Some(8), None, 5 * report.sent));
+        assert!(report.deliveries_per_s > 0.0, "{report:?}");
+    }
+}
+
+#[test]
+fn a_server_without_rings_is_told_so() {
+    let plan = Plan { pacing: Pacing::Open { hz: 1.0 }, warmup_ns: 0, window_ns: 1 };
+    let (layout, game, stay) = (Layout { rooms: 1, members: 9 }, Game::Ring(4), Stay::Connection);
+    let options = Options { address: plain_server(), server_pid: None, layout, game, stay, plan };
+    let Err(error) = Load::connect(&options) else { panic!("it was let in") };
+    assert!(error.to_string().contains("no rooms of the kind \"ring\""), "{error}");
 }
 
 #[test]
@@ -92,4 +121,8 @@ fn a_losing_server_is_caught() {
     let address = odd_server(|n| if n == 5 { vec![] } else { vec![n] });
     let report = play(address, Layout { rooms: 1, members: 1 }, Pacing::Open { hz: 100.0 });
     assert!(!report.is_clean() && report.delivered + 1 == report.expected, "{report:?}");
+
+    let address = odd_server(|n| if n == 5 { vec![] } else { vec![n] });
+    let report = play(address, Layout { rooms: 1, members: 1 }, Pacing::Closed { flight: 4 });
+    assert!(!report.is_clean() && report.errors > 0, "{report:?}");
 }

@@ -16,13 +16,21 @@ fn main() {
 #[cfg(target_os = "linux")]
 mod linux {
     use clap::{Parser, ValueEnum};
-    use parlor_bench::check::Layout;
+    use parlor_bench::check::{Game, Layout};
+    use parlor_bench::load::churn::{ChurnOptions, churn};
     use parlor_bench::load::crowd::{self, CrowdReport, Scene};
+    use parlor_bench::load::empty::empty;
     use parlor_bench::load::{Failure, Load, Options, Pacing, Plan, Stay};
     use std::io;
     use std::net::SocketAddr;
     use std::process::ExitCode;
     use std::time::Duration;
+
+    /// Of each client in `mmo`.
+    const NEIGHBOURS: u32 = 20;
+    /// At once in `churn`.
+    const CYCLES: u32 = 16;
+    const NO_PID: &str = "this workload needs --server-pid";
 
     #[derive(Parser)]
     #[command(about = "Load generator: measures a server and checks the order of what it delivers")]
@@ -30,29 +38,33 @@ mod linux {
         /// The server, such as 127.0.0.1:7373.
         #[arg(long)]
         address: SocketAddr,
-        /// Measure this process through /proc; `idle`, `stalled` and `storm` need it.
+        /// Measure this process through /proc; `idle`, `stalled`, `storm` and `empty` need it.
         #[arg(long)]
         server_pid: Option<u32>,
         /// What to play.
         #[arg(long, value_enum, default_value_t = Workload::Rooms)]
         workload: Workload,
-        /// Rooms [default: 50 for `rooms`, 1 `pingpong`, 1000 `idle`, 10 `stalled`, 200 `storm`].
+        /// Rooms [default: 50 for `rooms`, 1000 `idle`, 10 `stalled`, 200 `storm`, 100000 `empty`, 1 otherwise].
         #[arg(long)]
         rooms: Option<u32>,
-        /// Clients in each room [default: 10, 1 for `pingpong`, 11 for `storm`].
+        /// Clients in each room, besides the sender in `fanout` [default: 10, 1 for `pingpong`, 1000 `fanout`, 2000 `mmo`, 11 `storm`].
         #[arg(long)]
         clients: Option<u32>,
-        /// Messages per second: of each client in `rooms`, of each room's sender elsewhere [default: 20, 800 for `stalled`, 5
-        /// for `storm`].
+        /// Messages per second: of each client in `rooms` and `mmo`, of each room's sender elsewhere [default: 20, 10 for `mmo`, 800
+        /// `stalled`, 5 `storm`].
         #[arg(long)]
         hz: Option<f64>,
+        /// Saturation: each client that sends has so many messages on their way at once, and sends when one has come back
+        /// [default: 1 for `pingpong`]; in `churn`, so many cycles at once [default: 16].
+        #[arg(long, conflicts_with = "hz", value_parser = clap::value_parser!(u32).range(1..))]
+        flight: Option<u32>,
         /// Length of the measured window.
         #[arg(long, default_value_t = 8.0)]
         seconds: f64,
         /// Load before the window.
         #[arg(long, default_value_t = 1.0)]
         warmup: f64,
-        /// Sessions that outlive their connections, in `rooms` and `pingpong`.
+        /// Sessions that outlive their connections, in `pingpong`, `rooms`, `fanout` and `mmo`.
         #[arg(long)]
         keep: bool,
         /// Sessions that end with their connections, in `idle`.
@@ -70,6 +82,14 @@ mod linux {
         Pingpong,
         /// All clients of all rooms send at a fixed rate.
         Rooms,
+        /// One client sends, and all of its room read.
+        Fanout,
+        /// All clients of one large room send, and each hears its 20 neighbours. Parlor only.
+        Mmo,
+        /// Rooms are opened, played in by two for ten messages, and left.
+        Churn,
+        /// Rooms without anybody in them. Parlor only.
+        Empty,
         /// Sessions that do nothing.
         Idle,
         /// A tenth of the readers stops reading.
@@ -84,6 +104,10 @@ mod linux {
             match self {
                 Workload::Pingpong => (1, 1, 20.0),
                 Workload::Rooms => (50, 10, 20.0),
+                Workload::Fanout => (1, 1000, 20.0),
+                Workload::Mmo => (1, 2000, 10.0),
+                Workload::Churn => (1, 2, 20.0),
+                Workload::Empty => (100_000, 1, 20.0),
                 Workload::Idle => (1000, 10, 20.0),
                 Workload::Stalled => (10, 10, 800.0),
                 Workload::Storm => (200, 11, 5.0),
@@ -111,19 +135,34 @@ mod linux {
             return Err("there must be at least one room, one client and one message".into());
         }
         match arguments.workload {
-            Workload::Pingpong => play(arguments, layout, Pacing::Closed),
-            Workload::Rooms => play(arguments, layout, Pacing::Open { hz }),
+            Workload::Pingpong => {
+                play(arguments, layout, Game::Everyone, Pacing::Closed { flight: arguments.flight.unwrap_or(1) })
+            }
+            Workload::Rooms => play(arguments, layout, Game::Everyone, pacing(arguments, hz)),
+            Workload::Fanout => {
+                let layout = Layout { members: layout.members + 1, ..layout };
+                play(arguments, layout, Game::Fanout, pacing(arguments, hz))
+            }
+            Workload::Mmo if layout.members <= NEIGHBOURS => Err("a client in `mmo` has 20 neighbours".into()),
+            Workload::Mmo => play(arguments, layout, Game::Ring(NEIGHBOURS), pacing(arguments, hz)),
+            Workload::Churn => play_churn(arguments),
+            Workload::Empty => make_empty(arguments, layout.rooms),
             Workload::Idle => perform(arguments, layout, hz, crowd::idle),
             Workload::Stalled => perform(arguments, layout, hz, crowd::stalled),
             Workload::Storm => perform(arguments, layout, hz, crowd::storm),
         }
     }
 
-    fn play(arguments: &Arguments, layout: Layout, pacing: Pacing) -> Result<bool, Failure> {
+    fn pacing(arguments: &Arguments, hz: f64) -> Pacing {
+        arguments.flight.map_or(Pacing::Open { hz }, |flight| Pacing::Closed { flight })
+    }
+
+    fn play(arguments: &Arguments, layout: Layout, game: Game, pacing: Pacing) -> Result<bool, Failure> {
         let options = Options {
             address: arguments.address,
             server_pid: arguments.server_pid,
             layout,
+            game,
             stay: if arguments.keep { Stay::Kept } else { Stay::Connection },
             plan: Plan { pacing, warmup_ns: nanos(arguments.warmup)?, window_ns: nanos(arguments.seconds)? },
         };
@@ -140,6 +179,24 @@ mod linux {
         Ok(report.is_clean())
     }
 
+    fn play_churn(arguments: &Arguments) -> Result<bool, Failure> {
+        let report = churn(&ChurnOptions {
+            address: arguments.address,
+            server_pid: arguments.server_pid,
+            flight: arguments.flight.unwrap_or(CYCLES),
+            warmup_ns: nanos(arguments.warmup)?,
+            window_ns: nanos(arguments.seconds)?,
+        })?;
+        println!("{}", serde_json::to_string(&report)?);
+        Ok(report.is_clean())
+    }
+
+    fn make_empty(arguments: &Arguments, rooms: u32) -> Result<bool, Failure> {
+        let report = empty(arguments.address, arguments.server_pid.ok_or(NO_PID)?, rooms)?;
+        println!("{}", serde_json::to_string(&report)?);
+        Ok(report.is_clean())
+    }
+
     fn perform(
         arguments: &Arguments,
         layout: Layout,
@@ -148,7 +205,7 @@ mod linux {
     ) -> Result<bool, Failure> {
         let report = scenario(&Scene {
             address: arguments.address,
-            server_pid: arguments.server_pid.ok_or("this workload needs --server-pid")?,
+            server_pid: arguments.server_pid.ok_or(NO_PID)?,
             layout,
             stay: if arguments.no_keep { Stay::Connection } else { Stay::Kept },
             hz,

@@ -1,7 +1,10 @@
-//! The Parlor server to measure: one kind of room whose handler broadcasts every move.
+//! The Parlor server to measure: a kind of room whose handler broadcasts every move, one whose members hear their neighbours only, and
+//! one that nobody comes into.
 
 use clap::Parser;
 use parlor::prelude::*;
+use parlor_bench::frames::SERVER_KEY;
+use std::collections::BTreeMap;
 
 #[derive(Deserialize, Serialize, Message)]
 #[message("move")]
@@ -17,12 +20,21 @@ struct Bench {
     moves: u64,
 }
 
-#[room(kind = "bench", max_players = 10000, match_by = ["room"])]
+// What all members together may have on their way, when each sends as fast as it can, is meant to wait rather than be refused.
+#[room(kind = "bench", max_players = 10000, match_by = ["room"], queue_len = 262144, queue_bytes = "64MiB", member_queue_len = 4096)]
 impl Bench {
     #[msg::route("move")]
     fn game_move(&mut self, ctx: &mut Ctx, _from: PlayerId, m: Move) {
         self.moves += 1;
         ctx.broadcast(&m);
+    }
+
+    /// The game is over when the last player has gone.
+    #[msg::leave]
+    fn left(&mut self, ctx: &mut Ctx, _player: &Player) {
+        if ctx.players().len() == 0 {
+            ctx.close(&());
+        }
     }
 
     /// How many moves there were: whoever is shown this knows which one comes next.
@@ -31,6 +43,48 @@ impl Bench {
         self.moves
     }
 }
+
+/// Where a member stands in a ring of so many, and how far it hears in either direction.
+#[derive(Deserialize)]
+struct Place {
+    seat: i32,
+    seats: i32,
+    reach: i32,
+}
+
+#[derive(Default, Serialize, Deserialize)]
+struct Ring {
+    seats: BTreeMap<PlayerId, i32>,
+}
+
+#[room(kind = "ring", max_players = 10000, match_by = ["room"], queue_len = 262144, queue_bytes = "64MiB", member_queue_len = 4096)]
+impl Ring {
+    #[msg::join]
+    fn joined(&mut self, ctx: &mut Ctx, player: &Player, place: Place) {
+        self.seats.insert(player.id, place.seat);
+        let seats = place.seats.max(1);
+        let heard = (-place.reach..=place.reach).map(|step| ((place.seat + step).rem_euclid(seats), 0));
+        ctx.set_topics(player.id, heard);
+    }
+
+    #[msg::route("move")]
+    fn game_move(&mut self, ctx: &mut Ctx, from: PlayerId, m: Move) {
+        if let Some(&seat) = self.seats.get(&from) {
+            ctx.publish((seat, 0), &m);
+        }
+    }
+
+    #[msg::leave]
+    fn left(&mut self, _ctx: &mut Ctx, player: &Player) {
+        self.seats.remove(&player.id);
+    }
+}
+
+#[derive(Default, Serialize, Deserialize)]
+struct Empty {}
+
+#[room(kind = "empty", empty_ttl = "1h")]
+impl Empty {}
 
 #[derive(Parser)]
 struct Args {
@@ -44,12 +98,14 @@ async fn main() -> parlor::Result<()> {
     let mut config = parlor::broker::Config::default();
     config.listen.set_port(Args::parse().port);
     config.auth.guests = true;
+    config.server_key = Some(SERVER_KEY.to_owned());
     // All load comes from one address, as fast as it is asked for.
     (config.limits.messages_per_s, config.limits.bytes_per_s) = (1_000_000, 1 << 30);
     (config.limits.connections, config.limits.sessions_away) = (50_000, 50_000);
+    config.limits.rooms = 1_000_000;
     config.limits.connections_per_address = config.limits.connections;
     allow_sockets();
-    let broker = parlor::App::new().room::<Bench>().start(&config).await?;
+    let broker = parlor::App::new().room::<Bench>().room::<Ring>().room::<Empty>().start(&config).await?;
     println!("listening on {}", broker.addr());
     parlor::broker::cli::interrupted().await;
     broker.shutdown().await;
@@ -60,5 +116,5 @@ async fn main() -> parlor::Result<()> {
 fn allow_sockets() {
     #[cfg(target_os = "linux")]
     // Who needs more than are allowed hears it from the load generator.
-    let _ = parlor_bench::load::crowd::allow_sockets(0);
+    let _ = parlor_bench::load::allow_sockets(0);
 }

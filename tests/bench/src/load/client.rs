@@ -23,20 +23,27 @@ pub(super) struct Client {
     /// The beginning of a frame whose end has not arrived.
     partial: Vec<u8>,
     outgoing: Vec<u8>,
+    /// The message that is being written.
+    frame: Vec<u8>,
 }
 
 impl Client {
     pub(super) fn new(io: TcpStream, room: u64, kind: MoveType, unread: &[u8], masker: Masker) -> Self {
-        Self { io, sent: 0, kept: None, room, kind, masker, partial: unread.to_vec(), outgoing: Vec::new() }
+        let (partial, outgoing, frame) = (unread.to_vec(), Vec::new(), Vec::new());
+        Self { io, sent: 0, kept: None, room, kind, masker, partial, outgoing, frame }
     }
 
     /// Puts the next message into the send buffer.
     pub(super) fn queue_move(&mut self, client: u32, intended_ns: u64) {
-        let mut frame = Vec::with_capacity(96);
-        send_header(&mut frame, self.room, self.kind);
-        Move { client, number: self.sent, intended_ns }.encode(&mut frame);
-        self.masker.binary(&mut self.outgoing, &frame);
+        self.frame.clear();
+        send_header(&mut self.frame, self.room, self.kind);
+        Move { client, number: self.sent, intended_ns }.encode(&mut self.frame);
+        self.masker.binary(&mut self.outgoing, &self.frame);
         self.sent += 1;
+    }
+
+    pub(super) fn owes(&self) -> bool {
+        !self.outgoing.is_empty()
     }
 
     /// Writes what is owed; whether anything is left because the socket is full.
@@ -51,13 +58,9 @@ impl Client {
         Ok(false)
     }
 
-    /// Reads once into `scratch` and hands every whole message to `handle`. The epoll is level-triggered: what one read
-    /// leaves is reported again. Whether something is owed now (a pong).
-    pub(super) fn read_in(
-        &mut self,
-        scratch: &mut [u8],
-        mut handle: impl FnMut(&[u8]) -> Result<(), Failure>,
-    ) -> Result<bool, Failure> {
+    /// Reads once into `scratch` and has `listener` hear all that is whole. The epoll is level-triggered: what one read
+    /// leaves is reported again. Whether something is owed now (a pong, an acknowledgement).
+    pub(super) fn read_in(&mut self, scratch: &mut [u8], listener: &mut impl Listener) -> Result<bool, Failure> {
         let len = match self.io.read(scratch) {
             Ok(0) => return Err("the server closed a connection".into()),
             Ok(len) => len,
@@ -65,20 +68,15 @@ impl Client {
             Err(error) => return Err(error.into()),
         };
         let fresh = &scratch[..len];
-        let count = &mut self.kept;
-        let mut handle = |frame: &[u8]| {
-            if let Some((_, count)) = count {
-                count.see(frame)?;
-            }
-            handle(frame)
-        };
         if self.partial.is_empty() {
-            let used = each_message(fresh, &mut self.masker, &mut self.outgoing, &mut handle)?;
+            let used = self.hear(fresh, listener)?;
             self.partial.extend_from_slice(&fresh[used..]);
         } else {
-            self.partial.extend_from_slice(fresh);
-            let used = each_message(&self.partial, &mut self.masker, &mut self.outgoing, &mut handle)?;
-            self.partial.drain(..used);
+            let mut bytes = std::mem::take(&mut self.partial);
+            bytes.extend_from_slice(fresh);
+            let used = self.hear(&bytes, listener)?;
+            bytes.drain(..used);
+            self.partial = bytes;
         }
         if let Some((terms, count)) = &mut self.kept
             && count.is_due(terms)
@@ -87,24 +85,39 @@ impl Client {
         }
         Ok(!self.outgoing.is_empty())
     }
+
+    /// Goes through all whole frames in `bytes`; how many bytes they took.
+    fn hear(&mut self, bytes: &[u8], listener: &mut impl Listener) -> Result<usize, Failure> {
+        let mut used = 0;
+        loop {
+            let (frames, len) = listener.repeat(&bytes[used..]);
+            used += len;
+            if let Some((_, count)) = &mut self.kept {
+                // With the few bytes of their headers, so that the acknowledgement is rather early than late.
+                count.add(frames, len as u64);
+            }
+            let Some(frame) = websocket::parse(&bytes[used..])? else { return Ok(used) };
+            match frame.opcode {
+                Opcode::Binary => {
+                    if let Some((_, count)) = &mut self.kept {
+                        count.see(frame.payload)?;
+                    }
+                    listener.hear(&bytes[used..used + frame.consumed], frame.payload)?;
+                }
+                Opcode::Ping => self.masker.pong(&mut self.outgoing, frame.payload),
+                Opcode::Pong => {}
+                Opcode::Close => return Err("the server sent a close frame".into()),
+            }
+            used += frame.consumed;
+        }
+    }
 }
 
-/// Goes through all whole frames in `bytes`; how many bytes they took.
-fn each_message(
-    bytes: &[u8],
-    masker: &mut Masker,
-    outgoing: &mut Vec<u8>,
-    handle: &mut impl FnMut(&[u8]) -> Result<(), Failure>,
-) -> Result<usize, Failure> {
-    let mut used = 0;
-    while let Some(frame) = websocket::parse(&bytes[used..])? {
-        match frame.opcode {
-            Opcode::Binary => handle(frame.payload)?,
-            Opcode::Ping => masker.pong(outgoing, frame.payload),
-            Opcode::Pong => {}
-            Opcode::Close => return Err("the server sent a close frame".into()),
-        }
-        used += frame.consumed;
-    }
-    Ok(used)
+/// Who understands what a client gets.
+pub(super) trait Listener {
+    /// Passes over the messages at the start of `bytes` that need no look: how many they are, and how many bytes.
+    fn repeat(&mut self, bytes: &[u8]) -> (u64, usize);
+
+    /// A message that needs one: its whole WebSocket frame and what is in it.
+    fn hear(&mut self, raw: &[u8], frame: &[u8]) -> Result<(), Failure>;
 }

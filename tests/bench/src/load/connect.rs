@@ -1,9 +1,10 @@
 //! Brings all clients into their rooms, one after the other and blocking, before the load begins.
 
 use super::client::Client;
-use super::{Failure, Stay};
-use crate::check::Layout;
-use crate::frames::{self, Joined, MOVE, MoveType, SUBPROTOCOL, ServerFrame};
+use super::dial::allow_sockets;
+use super::{Failure, Options, Stay};
+use crate::check::{Game, Layout};
+use crate::frames::{self, Joined, KIND, MOVE, MoveType, RING_KIND, SUBPROTOCOL, ServerFrame};
 use crate::kept::{self, Count};
 use crate::websocket::{self, Masker};
 use std::io::{Read, Write};
@@ -14,16 +15,30 @@ use std::time::Duration;
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Connects every client of the layout and joins it to its room.
-pub(super) fn connect_all(address: SocketAddr, layout: Layout, stay: Stay) -> Result<Vec<Client>, Failure> {
+pub(super) fn connect_all(options: &Options) -> Result<Vec<Client>, Failure> {
+    let Options { address, layout, game, stay, .. } = *options;
+    allow_sockets(layout.clients())?;
     (0..layout.clients())
         .map(|client| {
-            let room = format!("room-{}", layout.room(client));
-            connect(address, client, &room, stay).map_err(|error| format!("client {client}: {error}").into())
+            let (kind, join) = join(layout, game, client);
+            connect(address, client, kind, &join, stay).map_err(|error| format!("client {client}: {error}").into())
         })
         .collect()
 }
 
-fn connect(address: SocketAddr, client: u32, room: &str, stay: Stay) -> Result<Client, Failure> {
+/// The kind of room a client joins, and its join. A ring must know its members' places before anybody sends.
+fn join(layout: Layout, game: Game, client: u32) -> (&'static str, Vec<u8>) {
+    let room = format!("room-{}", layout.room(client));
+    match game {
+        Game::Everyone | Game::Fanout => (KIND, frames::join(1, KIND, &room, &[])),
+        Game::Ring(neighbours) => {
+            let place = [("seat", layout.place(client)), ("seats", layout.members), ("reach", neighbours / 2)];
+            (RING_KIND, frames::join(1, RING_KIND, &room, &place))
+        }
+    }
+}
+
+fn connect(address: SocketAddr, client: u32, kind: &str, join: &[u8], stay: Stay) -> Result<Client, Failure> {
     let io = TcpStream::connect(address)?;
     io.set_nodelay(true)?;
     io.set_read_timeout(Some(PATIENCE))?;
@@ -43,15 +58,18 @@ fn connect(address: SocketAddr, client: u32, room: &str, stay: Stay) -> Result<C
     if terms.is_some() != (stay == Stay::Kept) {
         return Err("the server keeps sessions that it should not, or the reverse".into());
     }
-    dialog.write(&frames::join(1, room))?;
-    let (room, kind) = dialog.await_frame(|frame| match frame {
-        ServerFrame::Joined(joined) => Some((joined.room, move_type(&joined))),
+    dialog.write(join)?;
+    let (room, moves, is_kind) = dialog.await_frame(|frame| match frame {
+        ServerFrame::Joined(joined) => Some((joined.room, move_type(&joined), joined.kind == kind)),
         _ => None,
     })?;
+    if !is_kind {
+        return Err(format!("this server has no rooms of the kind {kind:?}, so it cannot play this").into());
+    }
 
     dialog.io.set_nonblocking(true)?;
     // The answer to the join, and the types that came before it, were counted frames too.
-    let mut client = Client::new(dialog.io, room, kind, &dialog.unread, dialog.masker);
+    let mut client = Client::new(dialog.io, room, moves, &dialog.unread, dialog.masker);
     client.kept = terms.map(|terms| (terms, dialog.count));
     Ok(client)
 }

@@ -1,9 +1,9 @@
 //! The loop: send what is due, read what has come, measure inside the window, drain, judge.
 
-use super::client::Client;
-use super::pacing::{Plan, Schedule};
-use super::report::{Quantiles, Report, ServerCost, thousandths};
-use super::sample::{Sample, machine_seconds};
+use super::client::{Client, Listener};
+use super::pacing::{Pacing, Plan, Schedule};
+use super::report::{Quantiles, Report};
+use super::window::Window;
 use super::{Failure, Options};
 use crate::check::Checker;
 use crate::frames::ServerFrame;
@@ -35,30 +35,19 @@ pub(super) struct Engine {
     scratch: Vec<u8>,
     origin: Instant,
     plan: Plan,
-    members: u64,
+    /// Those who send are the first so many.
+    senders: usize,
+    hearers: u64,
     schedule: Option<Schedule>,
-    server: Option<String>,
     window: Window,
     tally: Tally,
-}
-
-/// The samples at both ends of the measured window, of the server and of this process.
-#[derive(Default)]
-struct Window {
-    begun: Option<Moment>,
-    ended: Option<Moment>,
-}
-
-struct Moment {
-    delivered: u64,
-    server: Option<Sample>,
-    own: Sample,
-    machine_seconds: f64,
 }
 
 /// What has come in.
 struct Tally {
     checker: Checker,
+    /// The senders of messages that all have heard now, once for each.
+    complete: Vec<u32>,
     delivered: u64,
     last_arrival_ns: u64,
     latency: Histogram<u64>,
@@ -74,6 +63,7 @@ impl Engine {
         }
         // The kernel may otherwise wake us 50 us late, to save wake-ups.
         rustix::thread::set_current_timer_slack(NonZeroU64::new(1))?;
+        let senders = options.game.senders(options.layout);
         let histogram = || Histogram::new_with_bounds(1, 60_000_000_000, 3);
         Ok(Self {
             poll,
@@ -82,12 +72,13 @@ impl Engine {
             scratch: vec![0; READ],
             origin: Instant::now(),
             plan: options.plan,
-            members: u64::from(options.layout.members),
-            schedule: Schedule::new(&options.plan, options.layout),
-            server: options.server_pid.map(|pid| pid.to_string()),
-            window: Window::default(),
+            senders: senders.clients() as usize,
+            hearers: u64::from(options.game.hearers(options.layout)),
+            schedule: Schedule::new(&options.plan, senders),
+            window: Window::new(options.server_pid),
             tally: Tally {
-                checker: Checker::new(options.layout),
+                checker: Checker::new(options.layout, options.game),
+                complete: Vec::new(),
                 delivered: 0,
                 last_arrival_ns: 0,
                 latency: histogram()?,
@@ -100,12 +91,12 @@ impl Engine {
     pub(super) fn run(&mut self) -> Result<Report, Failure> {
         let mut events = Vec::with_capacity(EVENTS);
         self.origin = Instant::now();
-        if self.schedule.is_none() {
-            (0..self.clients.len()).for_each(|client| self.send(client, 0));
+        if let Pacing::Closed { flight } = self.plan.pacing {
+            (0..self.senders).for_each(|client| self.send(client, 0, flight));
         }
         loop {
             let now = nanos(self.origin);
-            self.mark_window(now)?;
+            self.window.mark(&self.plan, now, self.tally.delivered)?;
             self.send_due(now);
             self.write_owed()?;
             if self.is_over(now) {
@@ -118,43 +109,22 @@ impl Engine {
         }
     }
 
-    /// Takes the samples when the measured window begins and ends.
-    fn mark_window(&mut self, now: u64) -> Result<(), Failure> {
-        let due = match (&self.window.begun, &self.window.ended) {
-            (None, _) => now >= self.plan.warmup_ns,
-            (_, None) => now >= self.plan.end_ns(),
-            _ => false,
-        };
-        if !due {
-            return Ok(());
-        }
-        let server = self.server.as_deref().map(Sample::take).transpose()?;
-        let moment = Moment {
-            delivered: self.tally.delivered,
-            server,
-            own: Sample::take("self")?,
-            machine_seconds: machine_seconds()?,
-        };
-        match self.window.begun {
-            None => self.window.begun = Some(moment),
-            Some(_) => self.window.ended = Some(moment),
-        }
-        Ok(())
-    }
-
     fn send_due(&mut self, now: u64) {
         while let Some((client, due)) = self.schedule.as_mut().and_then(|schedule| schedule.take_due(now)) {
             if self.plan.in_window(due) {
                 self.tally.send_lag.saturating_record(now - due);
             }
-            self.send(client as usize, due);
+            self.send(client as usize, due, 1);
         }
     }
 
-    fn send(&mut self, client: usize, intended_ns: u64) {
+    fn send(&mut self, client: usize, intended_ns: u64, messages: u32) {
         let number = u32::try_from(client).expect("clients are counted in 32 bits");
-        self.clients[client].queue_move(number, intended_ns);
-        self.owing.push(number);
+        let client = &mut self.clients[client];
+        if !client.owes() {
+            self.owing.push(number);
+        }
+        (0..messages).for_each(|_| client.queue_move(number, intended_ns));
     }
 
     /// One write per client that owes something; a full socket stays in the list.
@@ -172,11 +142,7 @@ impl Engine {
 
     /// Sleeps until something comes or something is due.
     fn wait(&self, events: &mut Vec<Event>, now: u64) -> Result<(), Failure> {
-        let mut until = match (&self.window.begun, &self.window.ended) {
-            (None, _) => self.plan.warmup_ns,
-            (_, None) => self.plan.end_ns(),
-            _ => now + AFTERMATH_NS,
-        };
+        let mut until = self.window.next_due(&self.plan).unwrap_or(now + AFTERMATH_NS);
         if let Some(due) = self.schedule.as_ref().and_then(Schedule::next_due) {
             until = until.min(due);
         }
@@ -194,29 +160,25 @@ impl Engine {
     fn read_client(&mut self, number: u64) -> Result<(), Failure> {
         let number = u32::try_from(number).expect("the data of an event is a client's number");
         let Self { clients, tally, scratch, origin, plan, .. } = self;
-        let mut own_returned = false;
-        // One clock reading per read: all of these frames became readable together.
-        let mut arrival = None;
-        let owes = clients[number as usize].read_in(scratch, |frame| {
-            let now = *arrival.get_or_insert_with(|| nanos(*origin));
-            own_returned |= tally.handle_frame(number, frame, now, plan)? == Some(number);
-            Ok(())
-        })?;
-        if owes {
+        let mut ear = Ear { receiver: number, tally, origin: *origin, plan, now: None };
+        if clients[number as usize].read_in(scratch, &mut ear)? {
             self.owing.push(number);
         }
-        if own_returned && self.schedule.is_none() {
+        let complete = std::mem::take(&mut self.tally.complete);
+        if self.schedule.is_none() && !complete.is_empty() {
             let now = nanos(self.origin);
             if now < self.plan.end_ns() {
-                self.send(number as usize, now);
+                complete.iter().for_each(|&client| self.send(client as usize, now, 1));
             }
         }
+        self.tally.complete = complete;
+        self.tally.complete.clear();
         Ok(())
     }
 
     /// Whether all is sent and all is received, or nothing comes any more.
     fn is_over(&self, now: u64) -> bool {
-        if self.window.ended.is_none() || self.schedule.as_ref().and_then(Schedule::next_due).is_some() {
+        if !self.window.is_over() || self.schedule.as_ref().and_then(Schedule::next_due).is_some() {
             return false;
         }
         let silence = now.saturating_sub(self.tally.last_arrival_ns.max(self.plan.end_ns()));
@@ -225,58 +187,102 @@ impl Engine {
     }
 
     fn expected(&self) -> u64 {
-        self.clients.iter().map(|client| u64::from(client.sent)).sum::<u64>() * self.members
+        self.clients.iter().map(|client| u64::from(client.sent)).sum::<u64>() * self.hearers
     }
 
     fn judge(&mut self) -> Result<Report, Failure> {
         let sent: Vec<u32> = self.clients.iter().map(|client| client.sent).collect();
         self.tally.checker.finish(&sent);
-        let (begun, ended) =
-            self.window.begun.take().zip(self.window.ended.take()).ok_or("the window was not measured")?;
-        let window_deliveries = ended.delivered - begun.delivered;
-        let server = begun.server.zip(ended.server);
-        let server = server.map(|(before, after)| ServerCost::between(before, after, window_deliveries));
-        let own = ended.own.cpu_seconds - begun.own.cpu_seconds;
-        let ours = own + server.map_or(0.0, |server| server.cpu_s);
+        let cost = self.window.cost(1)?;
         let (errors, told) = self.tally.checker.violations();
         Ok(Report {
             kept: self.clients.iter().any(|client| client.kept.is_some()),
+            hz: match self.plan.pacing {
+                Pacing::Open { hz } => Some(hz),
+                Pacing::Closed { .. } => None,
+            },
+            flight: match self.plan.pacing {
+                Pacing::Open { .. } => None,
+                Pacing::Closed { flight } => Some(flight),
+            },
             seconds: Duration::from_nanos(self.plan.window_ns).as_secs_f64(),
             sent: sent.iter().map(|&sent| u64::from(sent)).sum(),
             delivered: self.tally.delivered,
             expected: self.expected(),
             errors,
             violations: told.to_vec(),
-            window_deliveries,
+            window_deliveries: cost.done,
+            deliveries_per_s: cost.done_per_s,
             latency_us: Quantiles::of(&self.tally.latency),
             send_lag_us: Quantiles::of(&self.tally.send_lag),
-            client_cpu_s: thousandths(own),
-            others_cpu_s: thousandths((ended.machine_seconds - begun.machine_seconds - ours).max(0.0)),
-            server,
+            client_cpu_s: cost.client_cpu_s,
+            generator_full: cost.generator_full,
+            others_cpu_s: cost.others_cpu_s,
+            server: cost.server,
         })
     }
 }
 
-impl Tally {
-    /// Checks and measures one frame; the sender of the message in it.
-    fn handle_frame(&mut self, receiver: u32, frame: &[u8], now: u64, plan: &Plan) -> Result<Option<u32>, Failure> {
+/// Listens for one client, for as long as one read takes.
+struct Ear<'a> {
+    receiver: u32,
+    tally: &'a mut Tally,
+    origin: Instant,
+    plan: &'a Plan,
+    /// One clock reading per read: all of these frames became readable together.
+    now: Option<u64>,
+}
+
+impl Ear<'_> {
+    fn now(&mut self) -> u64 {
+        *self.now.get_or_insert_with(|| nanos(self.origin))
+    }
+}
+
+impl Listener for Ear<'_> {
+    fn repeat(&mut self, bytes: &[u8]) -> (u64, usize) {
+        let now = self.now();
+        let Self {
+            receiver, tally: Tally { checker, complete, delivered, last_arrival_ns, latency, .. }, plan, ..
+        } = self;
+        let before = *delivered;
+        let len = checker.repeat(*receiver, bytes, |arrival| {
+            *delivered += 1;
+            if arrival.complete {
+                complete.push(arrival.client);
+            }
+            if plan.in_window(arrival.intended_ns) {
+                latency.saturating_record(now.saturating_sub(arrival.intended_ns));
+            }
+        });
+        if len > 0 {
+            *last_arrival_ns = now;
+        }
+        (*delivered - before, len)
+    }
+
+    fn hear(&mut self, raw: &[u8], frame: &[u8]) -> Result<(), Failure> {
+        let (receiver, now) = (self.receiver, self.now());
+        let tally = &mut *self.tally;
         match ServerFrame::parse(frame)? {
             ServerFrame::Publish(publish) => {
-                let message = self.checker.handle_publish(receiver, &publish)?;
-                self.delivered += 1;
-                self.last_arrival_ns = now;
-                if plan.in_window(message.intended_ns) {
-                    self.latency.saturating_record(now.saturating_sub(message.intended_ns));
+                let arrival = tally.checker.publish(receiver, raw, &publish)?;
+                tally.delivered += 1;
+                tally.last_arrival_ns = now;
+                if arrival.complete {
+                    tally.complete.push(arrival.client);
                 }
-                Ok(Some(message.client))
+                if self.plan.in_window(arrival.intended_ns) {
+                    tally.latency.saturating_record(now.saturating_sub(arrival.intended_ns));
+                }
             }
             ServerFrame::Fault(op, rest) => {
                 let text = String::from_utf8_lossy(rest);
-                self.checker.violation(|| format!("client {receiver}: the server answered with op {op}: {text:?}"));
-                Ok(None)
+                tally.checker.violation(|| format!("client {receiver}: the server answered with op {op}: {text:?}"));
             }
-            _ => Ok(None),
+            _ => {}
         }
+        Ok(())
     }
 }
 

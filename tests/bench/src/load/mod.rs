@@ -3,18 +3,23 @@
 //! It must not be the bottleneck: it reads large pieces, handles many frames per read, writes what a client owes with
 //! one call, and sleeps until the next message is due.
 
+pub mod churn;
 mod client;
 mod connect;
 pub mod crowd;
+mod dial;
+pub mod empty;
 mod engine;
 mod pacing;
 mod report;
 mod sample;
+mod window;
 
+pub use dial::allow_sockets;
 pub use pacing::{Pacing, Plan};
 pub use report::{Report, ServerCost};
 
-use crate::check::Layout;
+use crate::check::{Game, Layout};
 use engine::Engine;
 use std::net::SocketAddr;
 
@@ -27,6 +32,8 @@ pub struct Options {
     pub server_pid: Option<u32>,
     /// Rooms and their members.
     pub layout: Layout,
+    /// Who sends, and who hears it.
+    pub game: Game,
     /// Whether sessions are kept.
     pub stay: Stay,
     /// When messages are sent.
@@ -53,7 +60,7 @@ pub struct Load {
 impl Load {
     /// Brings every client into its room.
     pub fn connect(options: &Options) -> Result<Self, Failure> {
-        let clients = connect::connect_all(options.address, options.layout, options.stay)?;
+        let clients = connect::connect_all(options)?;
         Ok(Self { engine: Engine::new(options, clients)? })
     }
 

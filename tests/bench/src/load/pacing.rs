@@ -5,9 +5,13 @@ use crate::check::Layout;
 /// How the clients send.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Pacing {
-    /// Each client sends again when its own message has come back.
-    Closed,
-    /// Each client sends so many messages a second, whatever comes back.
+    /// Each client that sends does so again when a message of its own has come to all who should hear it: no server gains by
+    /// letting some of them wait.
+    Closed {
+        /// How many of its messages are on their way at once.
+        flight: u32,
+    },
+    /// Each client that sends does so many times a second, whatever comes back.
     Open {
         /// Messages per client and second.
         hz: f64,
@@ -50,12 +54,12 @@ pub(super) struct Schedule {
 }
 
 impl Schedule {
-    /// The schedule of a plan; `None` for a closed loop, which has none.
-    pub(super) fn new(plan: &Plan, layout: Layout) -> Option<Self> {
+    /// The schedule of a plan, for those who send; `None` for a closed loop, which has none.
+    pub(super) fn new(plan: &Plan, senders: Layout) -> Option<Self> {
         let Pacing::Open { hz } = plan.pacing else { return None };
         let period_ns = std::time::Duration::from_secs_f64(1.0 / hz).as_nanos();
         let period_ns = u64::try_from(period_ns).unwrap_or(u64::MAX);
-        Some(Self { clients: u64::from(layout.clients()), period_ns, end_ns: plan.end_ns(), next: 0 })
+        Some(Self { clients: u64::from(senders.clients()), period_ns, end_ns: plan.end_ns(), next: 0 })
     }
 
     /// When the next message is due; `None` after the last.

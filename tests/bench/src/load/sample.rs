@@ -7,8 +7,10 @@ use std::path::Path;
 /// The state of a process at one moment.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub(super) struct Sample {
-    /// User and system time of all threads, living and ended.
-    pub(super) cpu_seconds: f64,
+    /// User time of all threads, living and ended.
+    pub(super) user_seconds: f64,
+    /// System time of the same.
+    pub(super) system_seconds: f64,
     /// Voluntary and involuntary, of the living threads.
     pub(super) context_switches: u64,
     /// Resident memory.
@@ -20,7 +22,7 @@ impl Sample {
     pub(super) fn take(process: &str) -> Result<Self, Failure> {
         let root = Path::new("/proc").join(process);
         let stat = fs::read_to_string(root.join("stat"))?;
-        let ticks = cpu_ticks(&stat).ok_or("/proc stat has another form")?;
+        let (user, system) = cpu_ticks(&stat).ok_or("/proc stat has another form")?;
         let mut context_switches = 0;
         for task in fs::read_dir(root.join("task"))? {
             // A thread may end between the listing and the reading.
@@ -29,7 +31,12 @@ impl Sample {
                 field(&status, "voluntary_ctxt_switches") + field(&status, "nonvoluntary_ctxt_switches");
         }
         let rss_kib = field(&fs::read_to_string(root.join("status"))?, "VmRSS");
-        Ok(Self { cpu_seconds: seconds(ticks), context_switches, rss_kib })
+        Ok(Self { user_seconds: seconds(user), system_seconds: seconds(system), context_switches, rss_kib })
+    }
+
+    /// User and system time together.
+    pub(super) fn cpu_seconds(self) -> f64 {
+        self.user_seconds + self.system_seconds
     }
 }
 
@@ -52,12 +59,12 @@ fn busy_ticks(stat: &str) -> Option<u64> {
 }
 
 /// Fields 14 and 15, counted after the program's name, which may itself hold spaces and brackets.
-fn cpu_ticks(stat: &str) -> Option<u64> {
+fn cpu_ticks(stat: &str) -> Option<(u64, u64)> {
     let (_, fields) = stat.rsplit_once(')')?;
     let mut fields = fields.split_whitespace().skip(11);
-    let user: u64 = fields.next()?.parse().ok()?;
-    let system: u64 = fields.next()?.parse().ok()?;
-    Some(user + system)
+    let user = fields.next()?.parse().ok()?;
+    let system = fields.next()?.parse().ok()?;
+    Some((user, system))
 }
 
 /// The number after `name:`; 0 where there is none.
@@ -73,7 +80,7 @@ mod tests {
     #[test]
     fn reads_times_after_a_name_with_brackets() {
         let stat = "12 (a) b) S 1 2 3 4 5 6 7 8 9 10 150 50 0 0 20 0 3 0";
-        assert_eq!(cpu_ticks(stat), Some(200));
+        assert_eq!(cpu_ticks(stat), Some((150, 50)));
         assert_eq!(cpu_ticks("nonsense"), None);
     }
 

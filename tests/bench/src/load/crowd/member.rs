@@ -5,7 +5,7 @@
 use super::super::connect::move_type;
 use super::backoff::Backoff;
 use super::tally::Tally;
-use crate::frames::{self, MoveType, Publish, SUBPROTOCOL, ServerFrame, send_header};
+use crate::frames::{self, KIND, MoveType, Publish, SUBPROTOCOL, ServerFrame, send_header};
 use crate::kept::{self, Count, Resumed, Terms};
 use crate::moves::Move;
 use crate::scan::{Malformed, Scan};
@@ -200,7 +200,7 @@ impl Member {
                 }
                 self.terms = terms;
                 (self.count, self.said) = (Count::default(), 1);
-                self.say(&frames::join(1, &self.name.clone()));
+                self.say(&frames::join(1, KIND, &self.name, &[]));
                 self.stage = Stage::Joining;
             }
             ServerFrame::Joined(joined) => {

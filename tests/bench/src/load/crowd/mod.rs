@@ -4,20 +4,18 @@
 //! One member of each room sends; the others only read.
 
 mod backoff;
-mod dial;
 mod member;
 mod report;
 mod scenario;
 mod tally;
 
-pub use dial::allow_sockets;
 pub use report::{CrowdReport, Idle, Stalled, Storm};
 pub use scenario::{Scene, idle, stalled, storm};
 
+use super::dial::{Buffers, dial};
 use super::pacing::Schedule;
 use super::{Failure, Pacing, Plan, Stay};
 use crate::check::Layout;
-use dial::{Buffers, dial};
 use member::{Hearing, Member, Stage};
 use rustix::buffer::spare_capacity;
 use rustix::event::Timespec;

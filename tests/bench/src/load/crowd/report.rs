@@ -32,6 +32,8 @@ pub struct Idle {
     pub rss_kib: u64,
     /// The difference, divided.
     pub kib_per_session: f64,
+    /// The same in bytes.
+    pub bytes_per_session: f64,
     /// How long it took until all were in their rooms.
     pub enter_s: f64,
     /// What was wrong.

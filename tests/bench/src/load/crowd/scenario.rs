@@ -1,11 +1,12 @@
 //! The scenarios: what is done to a crowd, and when is looked.
 
+use super::super::dial::allow_sockets;
 use super::super::report::thousandths;
 use super::super::sample::Sample;
 use super::super::{Failure, Stay};
 use super::report::{CrowdReport, Idle, Stalled, Storm, latencies};
 use super::tally::Phase;
-use super::{Cast, Crowd, allow_sockets, is_in};
+use super::{Cast, Crowd, is_in};
 use crate::check::Layout;
 use std::net::SocketAddr;
 use std::thread::{self, JoinHandle};
@@ -62,14 +63,15 @@ pub fn idle(scene: &Scene) -> Result<CrowdReport, Failure> {
     crowd.run_for(SETTLE)?;
     let rss_kib = scene.rss_kib()?;
     #[expect(clippy::cast_precision_loss, reason = "figures for people")]
-    let kib_per_session = rss_kib.saturating_sub(rss_before_kib) as f64 / f64::from(sessions);
+    let bytes = rss_kib.saturating_sub(rss_before_kib) as f64 * 1024.0;
     Ok(CrowdReport::Idle(Idle {
         kept: scene.stay == Stay::Kept,
         sessions,
         rooms: scene.layout.rooms,
         rss_before_kib,
         rss_kib,
-        kib_per_session: thousandths(kib_per_session),
+        kib_per_session: thousandths(bytes / 1024.0 / f64::from(sessions)),
+        bytes_per_session: thousandths(bytes / f64::from(sessions)),
         enter_s,
         violations: crowd.tally.violations().1,
     }))

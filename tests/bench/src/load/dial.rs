@@ -1,6 +1,6 @@
 //! Sockets in numbers: enough descriptors, enough local ports, and readers whose kernel holds little for them.
 
-use super::super::Failure;
+use super::Failure;
 use rustix::process::{Resource, getrlimit, setrlimit};
 use socket2::{Domain, Protocol, Socket, Type};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
