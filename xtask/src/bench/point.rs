@@ -54,6 +54,8 @@ pub(super) struct Point {
     pub(super) pinned: bool,
     /// Never more rounds than this.
     pub(super) rounds: usize,
+    /// Whether the load lasts longer than elsewhere, to see what becomes of it.
+    pub(super) long: bool,
     /// Whether system calls are counted too.
     pub(super) counted: bool,
     /// What a run takes beside the load itself, roughly, to tell how long it all will take.
@@ -69,6 +71,7 @@ const POINT: Point = Point {
     servers: ALL,
     pinned: true,
     rounds: EVERY,
+    long: false,
     counted: false,
     extra_s: 0.5,
     meaning: "",
@@ -172,7 +175,8 @@ pub(super) const POINTS: &[Point] = &[
         workload: "stalled",
         servers: OWN,
         rounds: FEW,
-        extra_s: 25.0,
+        long: true,
+        extra_s: 20.0,
         meaning: "10 rooms of 10, in each of which one reader stops reading",
         ..POINT
     },
@@ -181,7 +185,8 @@ pub(super) const POINTS: &[Point] = &[
         workload: "storm",
         servers: OWN,
         rounds: FEW,
-        extra_s: 25.0,
+        long: true,
+        extra_s: 20.0,
         meaning: "2,000 clients lose their connections at once and come back",
         ..POINT
     },
@@ -196,11 +201,6 @@ impl Point {
     /// Messages that one sent by each client makes.
     pub(super) fn deliveries_per_turn(&self) -> Option<f64> {
         self.size.map(|(rooms, clients)| f64::from(rooms) * f64::from(clients) * f64::from(clients))
-    }
-
-    /// Whether the load is so light or so short that the time is not in the measured window.
-    pub(super) fn is_about_parlor_alone(&self) -> bool {
-        ["stalled", "storm"].contains(&self.workload)
     }
 }
 

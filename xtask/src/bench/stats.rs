@@ -41,16 +41,17 @@ fn left_out(n: usize) -> usize {
     // Leaving out k + 1 at either end misses when at most k values lie on one side.
     while 2.0 * at_most <= RISK {
         cut += 1;
-        exactly *= ratio(n - cut + 1, cut);
+        exactly *= count(n - cut + 1) / count(cut);
         at_most += exactly;
     }
     // The first value out of place is the one that the interval begins with.
     cut.saturating_sub(1)
 }
 
-#[expect(clippy::cast_precision_loss, reason = "rounds are few")]
-fn ratio(a: usize, b: usize) -> f64 {
-    a as f64 / b as f64
+/// A number of things that are few.
+#[expect(clippy::cast_precision_loss, reason = "they are few")]
+pub(super) fn count(things: usize) -> f64 {
+    things as f64
 }
 
 #[cfg(test)]
