@@ -167,8 +167,7 @@ impl Tracer {
         let mut program = Ended(perf.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?);
         let stdin = program.0.stdin.take().ok_or("perf has no input")?;
         let stdout = program.0.stdout.take().ok_or("perf has no output")?;
-        let mut tracer =
-            Self { counter: Counter::Perf, program, control: Some((stdin, BufReader::new(stdout))), file };
+        let mut tracer = Self { counter: Counter::Perf, program, control: Some((stdin, BufReader::new(stdout))), file };
         match tracer.tell("enable") {
             Ok(()) => Ok(tracer),
             Err(_) => Err(tracer.program.last_words().into()),
@@ -272,10 +271,10 @@ mod tests {
 
     #[test]
     fn writes_are_those_of_all_names() {
-        let counts = [("writev", 20.0), ("sendto", 10.0), ("epoll_wait", 70.0), (INSTRUCTIONS, 5000.0)];
+        let counts = [("writev", 25.0), ("sendto", 25.0), ("epoll_wait", 50.0), (INSTRUCTIONS, 5000.0)];
         let counts = counts.into_iter().map(|(name, count)| (name.to_owned(), count)).collect();
         let figures = per_delivery(Counter::Perf, counts, 100.0);
-        assert_eq!(figures["write_per_delivery"], 0.3);
+        assert_eq!(figures["write_per_delivery"], 0.5);
         assert_eq!(figures["all_per_delivery"], 1.0);
         assert_eq!(figures["user_instructions_per_delivery"], 50.0);
         assert!(per_delivery(Counter::Strace, Counts::new(), 1.0).get("user_instructions_per_delivery").is_none());

@@ -235,7 +235,8 @@ impl Scale {
             }
             Scale::Log => {
                 let range = (low * 0.7).log10()..(high * 1.4).log10();
-                let lines = (-6..12).flat_map(|decade| [1.0, 2.0, 5.0].map(|digit: f64| digit.log10() + f64::from(decade)));
+                let lines =
+                    (-6..12).flat_map(|decade| [1.0, 2.0, 5.0].map(|digit: f64| digit.log10() + f64::from(decade)));
                 let lines = lines.filter(|line| range.contains(line)).collect();
                 Axis { range, lines }
             }

@@ -8,11 +8,12 @@ use std::process::Command;
 
 /// This machine and what is checked out; `bun` is what that says of its version.
 pub(super) fn describe(bun: Option<String>) -> Result<Machine, Failure> {
+    let lock = read(proc::root().join("Cargo.lock"));
     let mut versions = vec![
         ("parlor".to_owned(), format!("{} ({})", env!("CARGO_PKG_VERSION"), commit())),
         ("rustc".to_owned(), said(Command::new("rustc").arg("--version"))),
-        ("tokio-tungstenite".to_owned(), locked(&read(&proc::root().join("Cargo.lock")), "tokio-tungstenite")),
-        ("tungstenite".to_owned(), locked(&read(&proc::root().join("Cargo.lock")), "tungstenite")),
+        ("tokio-tungstenite".to_owned(), locked(&lock, "tokio-tungstenite")),
+        ("tungstenite".to_owned(), locked(&lock, "tungstenite")),
     ];
     versions.extend(bun.map(|bun| ("bun".to_owned(), bun.trim().to_owned())));
     Ok(Machine {
@@ -74,7 +75,8 @@ mod tests {
 
     #[test]
     fn finds_the_locked_version() {
-        let lock = "[[package]]\nname = \"a-b\"\nversion = \"2.0.0\"\n\n[[package]]\nname = \"a\"\nversion = \"1.2.3\"\n";
+        let lock =
+            "[[package]]\nname = \"a-b\"\nversion = \"2.0.0\"\n\n[[package]]\nname = \"a\"\nversion = \"1.2.3\"\n";
         assert_eq!(locked(lock, "a"), "1.2.3");
         assert_eq!(locked(lock, "b"), UNKNOWN);
     }

@@ -7,11 +7,8 @@ use crate::proc::Failure;
 use plotters::style::RGBColor;
 
 /// The servers of all pictures, each in its colour.
-const SERVERS: [(&str, RGBColor); 3] = [
-    (PLAIN, RGBColor(0xd9, 0x82, 0x2b)),
-    (PARLOR, RGBColor(0x2f, 0x81, 0xf7)),
-    (BUN, RGBColor(0x2d, 0xa4, 0x4e)),
-];
+const SERVERS: [(&str, RGBColor); 3] =
+    [(PLAIN, RGBColor(0xd9, 0x82, 0x2b)), (PARLOR, RGBColor(0x2f, 0x81, 0xf7)), (BUN, RGBColor(0x2d, 0xa4, 0x4e))];
 
 /// What stands over a label on the horizontal axis: a figure at a point.
 type Category = (&'static str, &'static str, Figure);
@@ -107,7 +104,8 @@ pub(super) fn draw(record: &Record) -> Result<Vec<(&'static str, String)>, Failu
 
 impl Plot {
     fn chart(&self, record: &Record) -> Chart {
-        let estimate = |server, category: &Category| record.estimate(Subject { point: category.1, server }, &category.2);
+        let estimate =
+            |server, category: &Category| record.estimate(Subject { point: category.1, server }, &category.2);
         let measured = |category: &&Category| SERVERS.iter().any(|(server, _)| estimate(server, category).is_some());
         let categories: Vec<_> = self.categories.iter().filter(measured).collect();
         let values = |server| categories.iter().map(|category| estimate(server, category)).collect::<Vec<_>>();

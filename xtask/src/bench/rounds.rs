@@ -17,7 +17,7 @@ fn file() -> PathBuf {
 
 /// Plays every round of `points`. What is measured so far is always in the file.
 pub(super) fn play(bench: &Bench, points: &[&'static Point], record: &mut Record) -> Result<(), Failure> {
-    let (halves, mut wholes): (Vec<_>, Vec<_>) =
+    let (halves, mut wholes): (Vec<&Point>, Vec<&Point>) =
         points.iter().copied().partition(|point| matches!(point.rate, Rate::HalfOf(_)));
     // Half of a rate that nobody has measured is not known.
     for whole in halves.iter().filter_map(|half| whole_of(half)) {
@@ -61,10 +61,11 @@ fn play_once(bench: &Bench, point: &Point, server: &'static str, round: usize, r
             return record.failures.push(failure);
         }
     };
-    if point.counted && round < COUNTED_ROUNDS {
-        if let Some(calls) = calls::count(bench, point, server, record) {
-            figures["calls"] = calls;
-        }
+    if point.counted
+        && round < COUNTED_ROUNDS
+        && let Some(calls) = calls::count(bench, point, server, record)
+    {
+        figures["calls"] = calls;
     }
     let run = Run { point: point.name.to_owned(), server: server.to_owned(), round, figures };
     println!("{server:>6}: {}", run::summary(&run));
@@ -72,7 +73,7 @@ fn play_once(bench: &Bench, point: &Point, server: &'static str, round: usize, r
 }
 
 /// The servers of a round. Whoever always came second would meet a machine that is always warmer.
-fn order(point: &Point, round: usize, plays: impl Fn(&str) -> bool) -> Vec<&'static str> {
+fn order(point: &Point, round: usize, plays: impl Fn(&'static str) -> bool) -> Vec<&'static str> {
     let mut servers: Vec<_> = point.servers.iter().copied().filter(|server| plays(server)).collect();
     if !servers.is_empty() {
         let first = round % servers.len();
@@ -140,8 +141,11 @@ mod tests {
         let rate = |rate: f64| json!({"deliveries_per_s": rate});
         let whole = find("rooms-saturated").unwrap();
         let half = find("rooms-half").unwrap();
-        let series =
-            [(whole.name, BUN, rate(1_000_000.0)), (whole.name, PARLOR, rate(300_000.0)), (whole.name, PLAIN, rate(4e5))];
+        let series = [
+            (whole.name, BUN, rate(1_000_000.0)),
+            (whole.name, PARLOR, rate(300_000.0)),
+            (whole.name, PLAIN, rate(4e5)),
+        ];
         let mut record = made_up(&series, 1);
         assert_eq!(half_rate(&record, whole), Some(500_000.0));
         assert_eq!(half_rate(&made_up(&series[1..], 1), whole), Some(150_000.0));

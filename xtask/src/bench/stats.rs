@@ -74,7 +74,8 @@ mod tests {
     #[test]
     fn the_interval_is_that_of_the_binomial_table() {
         // Rounds, and which of the sorted values, from 1, the 95 % interval begins with.
-        for (rounds, begins) in [(6, 1), (8, 1), (9, 2), (10, 2), (11, 2), (12, 3), (15, 4), (20, 6), (25, 8), (50, 18)] {
+        for (rounds, begins) in [(6, 1), (8, 1), (9, 2), (10, 2), (11, 2), (12, 3), (15, 4), (20, 6), (25, 8), (50, 18)]
+        {
             assert_eq!(left_out(rounds) + 1, begins, "{rounds} rounds");
         }
     }

@@ -1,7 +1,8 @@
 //! What must hold, and whether it does.
 
 use super::point::{
-    BACK, BUN, CPU, CYCLES, Figure, OTHERS_P99, P50, P99, PARLOR, PLAIN, RATE, ROOMS, SESSION, STALLED, SWITCHES, WRITES,
+    BACK, BUN, CPU, CYCLES, Figure, OTHERS_P99, P50, P99, PARLOR, PLAIN, RATE, ROOMS, SESSION, STALLED, SWITCHES,
+    WRITES,
 };
 use super::record::{Record, Subject};
 use super::stats::Estimate;
@@ -131,23 +132,11 @@ impl Bound {
         }
     }
 
-    /// `<= 1.25`, times something when it is a ratio.
-    pub(super) fn in_words(self, is_ratio: bool) -> String {
-        let unit = if is_ratio { "x" } else { "" };
+    /// As `≤ 1.25x`.
+    pub(super) fn in_words(self, unit: &str) -> String {
         match self {
             AtMost(bound) => format!("≤ {bound}{unit}"),
             AtLeast(bound) => format!("≥ {bound}{unit}"),
-        }
-    }
-}
-
-impl Verdict {
-    pub(super) fn in_words(self) -> &'static str {
-        match self {
-            Verdict::Met => "met",
-            Verdict::Missed => "**missed**",
-            Verdict::Unclear => "unclear",
-            Verdict::NotMeasured => "not measured",
         }
     }
 }
