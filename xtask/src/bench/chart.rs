@@ -8,6 +8,7 @@ use crate::proc::Failure;
 use plotters::coord::Shift;
 use plotters::coord::ranged1d::{KeyPointHint, Ranged};
 use plotters::prelude::*;
+use plotters::style::text_anchor::{HPos, Pos, VPos};
 use std::ops::Range;
 
 const SIZE: (u32, u32) = (860, 380);
@@ -60,18 +61,17 @@ impl Chart {
             self.draw_on(&area, axis).map_err(|error| format!("{}: {error}", self.title))?;
             area.present()?;
         }
-        // Rounding to a pixel is the library's; that the picture may be shown smaller is ours.
+        // Readers that cannot see it are told that it is a picture, not a list of shapes.
         Ok(Some(picture.replacen("<svg ", "<svg role=\"img\" ", 1)))
     }
 
     fn draw_on<'a>(&self, area: &Area<'a>, axis: Axis) -> Result<(), DrawingAreaErrorKind<std::io::Error>> {
         let text = |size: u32| (FONT, size).into_font().color(&INK);
         let mut chart = ChartBuilder::on(area)
-            .caption(self.title, text(18))
             .margin(12)
-            .margin_top(6)
-            .set_label_area_size(LabelAreaPosition::Left, 72)
-            .set_label_area_size(LabelAreaPosition::Bottom, 62)
+            .margin_top(40)
+            .set_label_area_size(LabelAreaPosition::Left, 84)
+            .set_label_area_size(LabelAreaPosition::Bottom, 48)
             .build_cartesian_2d(0.0..count(self.categories.len()), axis)?;
         let scale = self.scale;
         let label = move |at: &f64| number(scale.value(*at));
@@ -87,22 +87,20 @@ impl Chart {
             .y_label_formatter(&label)
             .y_label_style(text(13))
             .draw()?;
+        area.draw(&Text::new(self.title, (12, 8), text(17)))?;
         let at = |x: f64, value: f64| chart.backend_coord(&(x, scale.position(value)));
         let bottom = chart.plotting_area().get_pixel_range().1.end;
         for (index, series) in self.series.iter().enumerate() {
             self.draw_series(area, series, index, (&at, bottom))?;
             self.draw_legend(area, series, index, text(13))?;
         }
-        let centred = text(13).pos(plotters::style::text_anchor::Pos::new(
-            plotters::style::text_anchor::HPos::Center,
-            plotters::style::text_anchor::VPos::Top,
-        ));
+        let centred = text(13).pos(Pos::new(HPos::Center, VPos::Top));
         for (index, category) in self.categories.iter().enumerate() {
             let (x, _) = chart.backend_coord(&(count(index) + 0.5, 0.0));
             area.draw(&Text::new(category.clone(), (x, bottom + 8), centred.clone()))?;
         }
         let (x, _) = chart.backend_coord(&(count(self.categories.len()) / 2.0, 0.0));
-        area.draw(&Text::new(self.x_label, (x, bottom + 32), centred))
+        area.draw(&Text::new(self.x_label, (x, bottom + 30), centred))
     }
 
     fn draw_series(
@@ -134,13 +132,10 @@ impl Chart {
                 [(middle - CAP, lowest), (middle + CAP, lowest)],
                 [(middle - CAP, highest), (middle + CAP, highest)],
             ] {
-                area.draw(&PathElement::new(line.to_vec(), INK.stroke_width(1)))?;
+                area.draw(&PathElement::new(line.to_vec(), INK.stroke_width(2)))?;
             }
             if self.style == Style::Bars {
-                let centred = (FONT, 11).into_font().color(&INK).pos(plotters::style::text_anchor::Pos::new(
-                    plotters::style::text_anchor::HPos::Center,
-                    plotters::style::text_anchor::VPos::Bottom,
-                ));
+                let centred = (FONT, 11).into_font().color(&INK).pos(Pos::new(HPos::Center, VPos::Bottom));
                 area.draw(&Text::new(number(median), (middle, highest - 4), centred))?;
             }
             tops.push((middle, top));
@@ -154,7 +149,7 @@ impl Chart {
         Ok(())
     }
 
-    /// From the right, in the line of the title.
+    /// At the right, in the line of the title.
     fn draw_legend(
         &self,
         area: &Area<'_>,

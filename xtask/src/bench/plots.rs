@@ -33,7 +33,7 @@ const PLOTS: [Plot; 4] = [
     Plot {
         file: CPU_FILE,
         title: "Server CPU per delivery, less is better",
-        x_label: "point",
+        x_label: "point of measurement",
         y_label: "microseconds",
         style: Style::Bars,
         scale: Scale::Linear,
