@@ -255,6 +255,8 @@ pub(super) const STALLED: Figure = Figure::new("KiB grown per stalled reader", "
 pub(super) const BACK: Figure = Figure::new("s until all are back", "/back_s");
 /// How much of its core the load generator used: where that is all of it, the server could do more.
 pub(super) const GENERATOR: Figure = Figure::new("load generator, % of a core", "/client_cpu_s").percent_of_window();
+/// What everybody else on the machine used.
+pub(super) const OTHERS: Figure = Figure::new("others, % of a core", "/others_cpu_s").percent_of_window();
 
 /// All of them, in the order of the report's rows.
 pub(super) const FIGURES: &[Figure] = &[

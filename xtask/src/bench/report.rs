@@ -3,7 +3,7 @@
 use super::plots;
 use super::point::{BUN, FIGURES, Figure, KEPT, PARLOR, PLAIN, POINTS, Point, RATE, Rate, find};
 use super::record::{Record, Subject};
-use super::run::generator_was_full;
+use super::run::{generator_was_full, was_disturbed};
 use super::stats::{ENOUGH, Estimate};
 use super::target::{TARGETS, Verdict};
 use crate::proc::Failure;
@@ -126,13 +126,17 @@ pub(super) fn targets(record: &Record) -> String {
     for target in TARGETS {
         let against = target.against();
         let unit = if against == NOTHING { "" } else { "x" };
-        let measured = target.estimate(record).map_or(NOTHING.to_owned(), |estimate| interval(estimate, unit));
+        let full = target.subjects().any(|subject| is_generators_limit(record, subject, &target.figure));
+        let unit_and_mark = format!("{unit}{}", if full { FULL } else { "" });
+        let measured = target.estimate(record);
+        let measured = measured.map_or(NOTHING.to_owned(), |estimate| interval(estimate, &unit_and_mark));
         let bound = target.bound.in_words(unit);
         let verdict = verdict(target.verdict(record));
         let _ =
             writeln!(out, "| `{}` | {} | {against} | {bound} | {measured} | {verdict} |", target.point(), target.what);
     }
-    out
+    let explanation = explanation(&out);
+    out + explanation
 }
 
 fn verdict(verdict: Verdict) -> &'static str {
@@ -169,9 +173,8 @@ fn section_table(record: &Record, section: &Section) -> String {
             let _ = writeln!(out, "| `{}` | {} | {} |", point.name, figure.label, row.join(" | "));
         }
     }
-    if out.contains(FULL) {
-        let _ = write!(out, "\n{FULL} The load generator had no core left: the server could have delivered more.\n");
-    }
+    let explanation = explanation(&out);
+    out.push_str(explanation);
     if servers.contains(&KEPT) {
         out.push_str(
             "\nkept: Parlor with sessions that outlive their connections, which acknowledge and can be resumed.\n",
@@ -181,15 +184,24 @@ fn section_table(record: &Record, section: &Section) -> String {
 }
 
 fn cell(record: &Record, point: &Point, server: &'static str, figure: &Figure) -> String {
-    let estimate = record.estimate(Subject { point: point.name, server }, figure);
-    let mark = if figure.label == RATE.label && was_full(record, point, server) { FULL } else { "" };
-    estimate.map_or(NOTHING.to_owned(), |estimate| interval(estimate, mark))
+    let subject = Subject { point: point.name, server };
+    let mark = if is_generators_limit(record, subject, figure) { FULL } else { "" };
+    record.estimate(subject, figure).map_or(NOTHING.to_owned(), |estimate| interval(estimate, mark))
 }
 
-/// Whether the load generator was the bottleneck in most rounds.
-fn was_full(record: &Record, point: &Point, server: &str) -> bool {
-    let runs: Vec<_> = record.runs.iter().filter(|run| run.point == point.name && run.server == server).collect();
-    2 * runs.iter().filter(|run| generator_was_full(run)).count() > runs.len()
+/// Whether a figure says how fast the load generator is: it was the bottleneck in most rounds.
+fn is_generators_limit(record: &Record, subject: Subject, figure: &Figure) -> bool {
+    let runs = record.runs.iter().filter(|run| run.point == subject.point && run.server == subject.server);
+    let (full, not): (Vec<_>, Vec<_>) = runs.partition(|run| generator_was_full(run));
+    figure.label == RATE.label && full.len() > not.len()
+}
+
+/// What the mark in a table says, if it is there.
+fn explanation(table: &str) -> &'static str {
+    match table.contains(FULL) {
+        true => "\n† The load generator had no core left: the server could have delivered more.\n",
+        false => "",
+    }
 }
 
 /// The system calls of each server at each point where they were counted, the most frequent first.
@@ -223,6 +235,11 @@ fn caveats(record: &Record) -> String {
          - plain and bun do less: they have no handler, no log, no resume and no bounds for each topic.\n\
          - At saturation latency says how much is under way, not how fast a server is.\n"
         .to_owned();
+    let disturbed = record.runs.iter().filter(|run| was_disturbed(run)).count();
+    if disturbed > 0 {
+        let all = record.runs.len();
+        let _ = writeln!(out, "- In {disturbed} of {all} runs other programs used more than a fifth of a core.");
+    }
     for note in &record.notes {
         let _ = writeln!(out, "- {note}");
     }

@@ -1,7 +1,8 @@
 //! One run: a fresh server, a load generator, one line of figures.
 
-use super::point::{GENERATOR, KEPT, PARLOR, Point, Rate};
+use super::point::{FIGURES, GENERATOR, KEPT, OTHERS, PARLOR, Point, Rate};
 use super::record::{Run, Settings};
+use super::report::number;
 use super::server::{Programs, on_core};
 use crate::proc::{Failure, Server};
 use serde_json::Value;
@@ -83,19 +84,23 @@ fn arguments(point: &Point, server: &str, half_hz: Option<f64>) -> Vec<String> {
 /// A run in words, and a warning when its figures are not what they seem.
 pub(super) fn summary(run: &Run) -> String {
     let mut words = Vec::new();
-    for figure in super::point::FIGURES {
+    for figure in FIGURES {
         if let Some(value) = figure.in_run(run) {
-            words.push(format!("{} {}", super::report::number(value), figure.label));
+            words.push(format!("{} {}", number(value), figure.label));
         }
     }
-    let share = |pointer| run.figures.pointer(pointer).and_then(Value::as_f64).unwrap_or(0.0);
-    if 100.0 * share("/others_cpu_s") > DISTURBED * share("/seconds") {
+    if was_disturbed(run) {
         words.push("other programs were at work".to_owned());
     }
     if generator_was_full(run) {
         words.push("the load generator had no core left".to_owned());
     }
     words.join("; ")
+}
+
+/// Whether other programs were at work, so that latencies are partly theirs.
+pub(super) fn was_disturbed(run: &Run) -> bool {
+    OTHERS.in_run(run) > Some(DISTURBED)
 }
 
 /// Whether the load generator was the bottleneck: the server could have done more.

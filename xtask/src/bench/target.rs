@@ -104,6 +104,11 @@ impl Target {
         self.estimate(record).map_or(Verdict::NotMeasured, |estimate| self.bound.judge(estimate))
     }
 
+    /// Those whose figures it is made of.
+    pub(super) fn subjects(&self) -> impl Iterator<Item = Subject> {
+        [Some(self.of), self.against].into_iter().flatten()
+    }
+
     pub(super) fn point(&self) -> &'static str {
         self.of.point
     }
@@ -179,7 +184,7 @@ mod tests {
     #[test]
     fn every_target_is_about_servers_that_play_its_point() {
         for target in TARGETS {
-            for subject in [Some(target.of), target.against].into_iter().flatten() {
+            for subject in target.subjects() {
                 let point = point::find(subject.point).expect(subject.point);
                 assert!(point.servers.contains(&subject.server), "{subject:?}");
             }
