@@ -10,7 +10,7 @@ use std::path::PathBuf;
 /// Rounds in which system calls are counted too: they hardly differ.
 const COUNTED_ROUNDS: usize = 3;
 
-/// Where the record is kept, from the first round on.
+/// Where the record is kept, from the first point on.
 fn file() -> PathBuf {
     proc::target_dir().join("bench.json")
 }
@@ -46,8 +46,8 @@ fn play_rounds(bench: &Bench, points: &[&'static Point], record: &mut Record) ->
             for server in order(point, round, |server| bench.programs.has(server) && keeps_up(record, point, server)) {
                 play_once(bench, point, server, round, record);
             }
+            record.write(&file())?;
         }
-        record.write(&file())?;
     }
     Ok(())
 }
