@@ -21,7 +21,7 @@ struct Arguments {
 enum Command {
     /// Install what the tests need, then run every check and test of the project.
     Test(test::Options),
-    /// Compare Parlor with a plain WebSocket server under the same load.
+    /// Compare Parlor with other WebSocket servers under the same load, and report.
     Bench(bench::Options),
 }
 

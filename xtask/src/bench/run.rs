@@ -1,153 +1,139 @@
 //! One run: a fresh server, a load generator, one line of figures.
 
-use super::{Workload, hold};
-use crate::proc::{self, Failure, Server};
+use super::point::{FIGURES, GENERATOR, KEPT, OTHERS, PARLOR, Point, Rate};
+use super::record::{Run, Settings};
+use super::report::number;
+use super::server::{Programs, on_core};
+use crate::proc::{Failure, Server};
 use serde_json::Value;
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-/// The servers that are compared; the first is the measure of the others.
-pub(super) const SERVERS: [&str; 2] = ["plain", "parlor"];
-
-/// Parlor again, with sessions that outlive their connections.
-pub(super) const KEPT: &str = "kept";
-
-/// Beyond this share of a pinned server's core, in percent, latency says nothing about the server's speed.
-const SATURATED: f64 = 85.0;
+/// The load before and within the window of a point that is to show what becomes of it.
+const LONG_S: f64 = 8.0;
 
 /// Beyond this share of a core for everybody else, in percent, the run was disturbed.
 const DISTURBED: f64 = 20.0;
 
-/// What all runs have in common.
-#[derive(Clone, Copy)]
-pub(super) struct Shape {
-    pub(super) seconds: f64,
-    pub(super) hz: f64,
-    pub(super) pin: bool,
-}
-
-/// The programs, built.
+/// The programs, and what all runs have in common.
 pub(super) struct Bench {
-    load: PathBuf,
-    servers: BTreeMap<&'static str, PathBuf>,
-    shape: Shape,
+    pub(super) programs: Programs,
+    pub(super) settings: Settings,
 }
 
 impl Bench {
-    pub(super) fn new(binaries: &BTreeMap<String, PathBuf>, shape: Shape) -> Result<Self, Failure> {
-        let load = binaries.get("bench-load").ok_or("bench-load was not built")?.clone();
-        let mut servers = BTreeMap::new();
-        for server in SERVERS {
-            match binaries.get(&format!("bench-{server}")) {
-                Some(file) => drop(servers.insert(server, file.clone())),
-                None => println!("there is no bench-{server}: it is left out"),
-            }
-        }
-        Ok(Self { load, servers, shape })
-    }
-
-    pub(super) fn has(&self, server: &str) -> bool {
-        self.servers.contains_key(server)
-    }
-
-    pub(super) fn shape(&self) -> Shape {
-        self.shape
-    }
-
     /// Starts a fresh server on its core.
-    pub(super) fn start(&self, server: &str) -> Result<Server, Failure> {
-        let file = self.servers.get(server).ok_or_else(|| format!("there is no bench-{server}"))?;
-        Server::start(self.on_core(0, file).args(["--port", "0"]))
+    pub(super) fn start(&self, point: &Point, server: &str) -> Result<Server, Failure> {
+        Server::start(&mut self.programs.server(server, self.core(point, 0))?)
     }
 
-    /// The load generator on its core, aimed at `server`.
-    pub(super) fn load(&self, server: &Server, workload: Workload) -> Command {
-        let mut load = self.on_core(1, &self.load);
-        load.args(["--address", server.address(), "--workload", workload.name()]);
-        load.args(["--server-pid", &server.pid().to_string()]);
+    /// The load generator on its core, aimed at `running`. `half_hz` is the rate of points at half of saturation.
+    pub(super) fn load(&self, running: &Server, point: &Point, server: &str, half_hz: Option<f64>) -> Command {
+        let mut load = on_core(self.core(point, 1), &self.programs.load);
+        load.args(["--address", running.address(), "--server-pid", &running.pid().to_string()]);
+        load.args(["--workload", point.workload, "--seconds", &self.seconds(point).to_string()]);
+        load.args(["--warmup", &self.settings.warmup.to_string()]);
+        load.args(arguments(point, server, half_hz));
         load
     }
 
-    /// Runs once; the figures. A violation of order or completeness ends the benchmark: wrong answers have no speed.
-    pub(super) fn measure(&self, server: &str, workload: Workload) -> Result<Value, Failure> {
-        let running = self.start(if server == KEPT { "parlor" } else { server })?;
-        let mut load = self.load(&running, workload);
-        load.args(["--seconds", &self.shape.seconds.to_string(), "--hz", &self.shape.hz.to_string()]);
-        if server == KEPT {
-            load.arg("--keep");
+    /// Runs once; the figures. A violation of order or completeness is a failure: wrong answers have no speed.
+    pub(super) fn measure(&self, point: &Point, server: &str, half_hz: Option<f64>) -> Result<Value, Failure> {
+        let running = self.start(point, server)?;
+        let output = self.load(&running, point, server, half_hz).stderr(Stdio::inherit()).output()?;
+        let line = String::from_utf8(output.stdout)?;
+        if !output.status.success() {
+            return Err(format!("the load generator ended with {}: {}", output.status, line.trim()).into());
         }
-        let figures = figures(server, workload, &mut load)?;
-        println!("{server:>6}: {}", summary(&figures));
-        self.warn(server, workload, &figures);
-        Ok(figures)
+        Ok(serde_json::from_str(&line)?)
     }
 
-    /// Runs a workload about Parlor alone once. There too, a client that lost something ends the benchmark.
-    pub(super) fn hold(&self, workload: Workload) -> Result<Value, Failure> {
-        let running = self.start("parlor")?;
-        let mut load = self.load(&running, workload);
-        load.args(["--seconds", &self.shape.seconds.to_string()]);
-        let figures = figures("parlor", workload, &mut load)?;
-        println!("{}", hold::summary(workload, &figures));
-        Ok(figures)
+    /// How long the load of a point lasts.
+    pub(super) fn seconds(&self, point: &Point) -> f64 {
+        if point.long { LONG_S.min(self.settings.seconds * 4.0) } else { self.settings.seconds }
     }
 
-    /// Says when latencies are not what they seem.
-    fn warn(&self, server: &str, workload: Workload, figures: &Value) {
-        let full = self.shape.pin && share_of_core(figures, "/server/cpu_s") > SATURATED;
-        if full && workload == Workload::Rooms {
-            println!("{server:>6}: its core was full, so its latencies are those of a queue; try a lower --hz");
+    fn core(&self, point: &Point, core: u8) -> Option<u8> {
+        (self.settings.pinned && point.pinned).then_some(core)
+    }
+}
+
+/// What makes a point of a workload.
+fn arguments(point: &Point, server: &str, half_hz: Option<f64>) -> Vec<String> {
+    let mut words = Vec::new();
+    let mut option = |name: &str, value: String| words.extend([name.to_owned(), value]);
+    if let Some((rooms, clients)) = point.size {
+        option("--rooms", rooms.to_string());
+        option("--clients", clients.to_string());
+    }
+    match point.rate {
+        Rate::Own => {}
+        Rate::Hz(hz) => option("--hz", hz.to_string()),
+        Rate::Saturated(flight) => option("--flight", flight.to_string()),
+        Rate::HalfOf(_) => option("--hz", half_hz.unwrap_or_default().to_string()),
+    }
+    if server == KEPT {
+        words.push("--keep".to_owned());
+    }
+    // Elsewhere there is nothing that could keep a session.
+    if point.workload == "idle" && server != PARLOR {
+        words.push("--no-keep".to_owned());
+    }
+    words
+}
+
+/// A run in words, and a warning when its figures are not what they seem.
+pub(super) fn summary(run: &Run) -> String {
+    let mut words = Vec::new();
+    for figure in FIGURES {
+        if let Some(value) = figure.in_run(run) {
+            words.push(format!("{} {}", number(value), figure.label));
         }
-        if share_of_core(figures, "/others_cpu_s") > DISTURBED {
-            println!("{server:>6}: other programs were at work, so its latencies are partly theirs");
-        }
+    }
+    if was_disturbed(run) {
+        words.push("other programs were at work".to_owned());
+    }
+    if generator_was_full(run) {
+        words.push("the load generator had no core left".to_owned());
+    }
+    words.join("; ")
+}
+
+/// Whether other programs were at work, so that latencies are partly theirs.
+pub(super) fn was_disturbed(run: &Run) -> bool {
+    OTHERS.in_run(run) > Some(DISTURBED)
+}
+
+/// Whether the load generator was the bottleneck: the server could have done more.
+pub(super) fn generator_was_full(run: &Run) -> bool {
+    run.figures["generator_full"].as_bool().unwrap_or_else(|| GENERATOR.in_run(run) >= Some(95.0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::point::{BUN, find};
+    use super::*;
+    use serde_json::json;
+
+    fn words(point: &str, server: &str) -> String {
+        arguments(find(point).unwrap(), server, Some(12.5)).join(" ")
     }
 
-    fn on_core(&self, core: u8, program: &Path) -> Command {
-        if !self.shape.pin {
-            return Command::new(program);
-        }
-        let mut command = Command::new("taskset");
-        command.args(["-c", &core.to_string()]).arg(program);
-        command
+    #[test]
+    fn points_become_arguments() {
+        assert_eq!(words("pingpong", PARLOR), "");
+        assert_eq!(words("rooms", KEPT), "--rooms 50 --clients 10 --hz 20 --keep");
+        assert_eq!(words("rooms-saturated", BUN), "--rooms 50 --clients 10 --flight 4");
+        assert_eq!(words("rooms-half", BUN), "--rooms 50 --clients 10 --hz 12.5");
+        assert_eq!(words("fanout-100", BUN), "--rooms 1 --clients 100 --flight 16");
+        assert_eq!((words("idle", PARLOR), words("idle", BUN)), (String::new(), "--no-keep".to_owned()));
     }
-}
 
-/// What the load generator prints.
-fn figures(server: &str, workload: Workload, load: &mut Command) -> Result<Value, Failure> {
-    let output = load.stderr(Stdio::inherit()).output()?;
-    let line = String::from_utf8(output.stdout)?;
-    if !output.status.success() {
-        return Err(format!("{server} failed in {}: {}\n{line}", workload.name(), output.status).into());
+    #[test]
+    fn a_run_tells_when_it_is_not_what_it_seems() {
+        let figures = json!({"seconds": 2.0, "client_cpu_s": 1.98, "others_cpu_s": 0.5, "deliveries_per_s": 1000.4});
+        let run = Run { point: "rooms".into(), server: BUN.into(), round: 0, figures };
+        let expected = "1,000 deliveries/s; 99.0 load generator, % of a core; other programs were at work; \
+                        the load generator had no core left";
+        assert_eq!(summary(&run), expected);
     }
-    Ok(serde_json::from_str(&line)?)
-}
-
-fn summary(figures: &Value) -> String {
-    format!(
-        "{} deliveries, p50 {} us, p99 {} us, {} CPU us and {} switches per delivery, \
-         {:.0} % of a core (load generator {:.0} %, others {:.0} %)",
-        number(figures, "/window_deliveries"),
-        number(figures, "/latency_us/p50"),
-        number(figures, "/latency_us/p99"),
-        number(figures, "/server/cpu_us_per_delivery"),
-        number(figures, "/server/context_switches_per_delivery"),
-        share_of_core(figures, "/server/cpu_s"),
-        share_of_core(figures, "/client_cpu_s"),
-        share_of_core(figures, "/others_cpu_s"),
-    )
-}
-
-fn share_of_core(figures: &Value, pointer: &str) -> f64 {
-    100.0 * number(figures, pointer) / number(figures, "/seconds")
-}
-
-pub(super) fn number(figures: &Value, pointer: &str) -> f64 {
-    figures.pointer(pointer).and_then(Value::as_f64).unwrap_or(f64::NAN)
-}
-
-/// Sends the interrupt that a terminal would send; the standard library can only kill.
-pub(super) fn interrupt(pid: u32) -> Result<(), Failure> {
-    proc::output_of(Command::new("sh").args(["-c", &format!("kill -INT {pid}")])).map(drop)
 }
