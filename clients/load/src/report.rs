@@ -409,17 +409,17 @@ mod tests {
     #[test]
     fn a_generator_that_is_the_bottleneck_says_so() {
         let cost = |cpu| Cost { cpu: Some(Duration::from_secs(cpu)), time: Duration::from_secs(1) };
-        let late = |ms| {
+        let late = |us| {
             let mut late = Latency::default();
-            late.record(Duration::from_millis(ms));
+            late.record(Duration::from_micros(us));
             late
         };
         let cores = cpu::cores() as u64;
-        assert!(Generator::new(cost(0), &late(1), 1.0).bottleneck.is_none());
-        assert!(Generator::new(cost(0), &late(20), 100.0).bottleneck.is_none());
-        for busy in [Generator::new(cost(cores), &late(1), 1.0), Generator::new(cost(0), &late(20), 30.0)] {
+        assert!(Generator::new(cost(0), &late(900), 1.0).bottleneck.is_none());
+        assert!(Generator::new(cost(0), &late(20_000), 100.0).bottleneck.is_none());
+        for busy in [Generator::new(cost(cores), &late(900), 1.0), Generator::new(cost(0), &late(20_000), 30.0)] {
             assert!(busy.to_string().contains("NOT TO BE TRUSTED"), "{busy}");
         }
-        assert_eq!(Generator::new(cost(cores), &late(1), 1.0).cpu_share, Some(1.0));
+        assert_eq!(Generator::new(cost(cores), &late(900), 1.0).cpu_share, Some(1.0));
     }
 }

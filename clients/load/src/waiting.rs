@@ -122,6 +122,8 @@ mod tests {
     use super::*;
     use crate::script::Script;
 
+    const NONE: [u64; 0] = [];
+
     fn waiting(answered_by: &str) -> Waiting {
         let text = format!("[room]\nkind = \"a\"\n[[action]]\nsend = \"x\"\nhz = 1\nanswered_by = {answered_by}");
         Waiting::new(Script::parse(&text).unwrap().actions.remove(0).answered_by.unwrap())
@@ -145,7 +147,7 @@ mod tests {
         let mut waiting = waiting("\"frame\"");
         push(&mut waiting, 1);
         push(&mut waiting, 2);
-        assert_eq!(numbers(waiting.answered("other", &[0xc0])), []);
+        assert_eq!(numbers(waiting.answered("other", &[0xc0])), NONE);
         assert_eq!(numbers(waiting.answered("frame", &[0xc0])), [1, 2]);
         assert!(waiting.is_empty());
     }
@@ -155,17 +157,17 @@ mod tests {
         let mut mine = waiting("{ type = \"said\", where = { from = \"{player}\" } }");
         (1..=3).for_each(|no| push(&mut mine, no));
         let said = |from: u32| packed(&serde_json::json!({"text": "hi", "from": from, "deep": [{"from": 9}]}));
-        assert_eq!(numbers(mine.answered("said", &said(4))), []);
+        assert_eq!(numbers(mine.answered("said", &said(4))), NONE);
         assert_eq!(numbers(mine.answered("said", &said(3))), [1]);
         mine.refused(2);
         assert_eq!(numbers(mine.answered("said", &said(3))), [3]);
-        assert_eq!(numbers(mine.answered("said", &said(3))), []);
+        assert_eq!(numbers(mine.answered("said", &said(3))), NONE);
 
         let mut numbered = waiting("{ type = \"said\", where = { from = \"{player}\", text = \"no {n}\" } }");
         (1..=3).for_each(|no| push(&mut numbered, no));
         let said = |text: &str| packed(&serde_json::json!({"text": text, "from": 3}));
         assert_eq!(numbers(numbered.answered("said", &said("no 2"))), [2]);
-        assert_eq!(numbers(numbered.answered("said", &said("no 2"))), []);
+        assert_eq!(numbers(numbered.answered("said", &said("no 2"))), NONE);
         assert_eq!(numbers(numbered.take().collect()), [1, 3]);
     }
 
@@ -174,7 +176,7 @@ mod tests {
         let mut waiting = waiting("{ type = \"said\", where = { from = \"{player}\" } }");
         push(&mut waiting, 1);
         for other in [packed(&()), packed(&[3]), packed(&BTreeMap::from([(3, 3)])), packed(&"from"), vec![0xc1]] {
-            assert_eq!(numbers(waiting.answered("said", &other)), []);
+            assert_eq!(numbers(waiting.answered("said", &other)), NONE);
         }
         // Keys that are no texts, and values that JSON has no words for, are passed over.
         let mixed = [0x83, 0x01, 0x02, 0xa1, b'b', 0xc4, 0x01, 0xff, 0xa4, b'f', b'r', b'o', b'm', 0x03];
