@@ -19,7 +19,7 @@ const UNUSABLE: u8 = 2;
 ///
 /// Exit code 0: all went well. 1: there were failures, or the p99 was too long. 2: the test could not be done.
 #[derive(Clone, Debug, Parser)]
-#[command(name = "parlor bench", version)]
+#[command(name = "parlor bench", bin_name = "parlor bench", version)]
 pub struct BenchArgs {
     /// Where the game is, such as ws://127.0.0.1:7373
     url: String,

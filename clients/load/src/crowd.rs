@@ -166,6 +166,7 @@ impl Drop for Made {
 fn code(error: &ClientError) -> String {
     match error {
         ClientError::Refused(failure) => failure.code.to_string(),
+        ClientError::Http(429) => "http 429 (the broker's limits.connections_per_address)".to_owned(),
         ClientError::Http(status) => format!("http {status}"),
         ClientError::Closed { code, reason } => format!("{code} {reason}"),
         other => other.to_string(),
