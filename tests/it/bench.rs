@@ -7,6 +7,7 @@ use parlor::App;
 use parlor::broker::Broker;
 use parlor::prelude::*;
 use parlor_load::{Load, Report, Rooms, Script};
+use parlor_tests::wait::until;
 use parlor_tests::{Echo, config};
 
 const ROOM: &str = "[room]\nkind = \"echo\"\n";
@@ -116,11 +117,29 @@ async fn answers_that_do_not_come_and_connections_that_end_are_counted() {
     let running = load(&broker, &format!("{ROOM}{SAY}"));
     let running = Load { window: Duration::from_secs(3), ..running };
     let running = tokio::spawn(async move { running.run().await });
-    parlor_tests::wait::until(|| broker.metrics().messages_handled.get() > 100).await;
+    until("they play", || broker.metrics().messages_handled.get() > 100).await;
     broker.shutdown().await;
     let report = running.await.unwrap();
     assert_eq!(report.errors.get("room shutting_down"), Some(&6), "{report}");
     assert!(!report.is_fine());
+}
+
+/// Games do without it: they embed the broker, not its program.
+#[test]
+fn games_are_free_of_the_load_test() {
+    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
+    let workspace = std::fs::read_to_string(format!("{root}/Cargo.toml")).unwrap();
+    assert!(workspace.contains("\nparlor-broker = { path = \"broker\", default-features = false }\n"));
+    let sdk = std::fs::read_to_string(format!("{root}/handler-sdk/Cargo.toml")).unwrap();
+    assert!(sdk.contains("\nparlor-broker = { workspace = true, optional = true }\n"), "without features");
+}
+
+#[test]
+fn the_page_shows_the_script_of_the_arena() {
+    let page = include_str!("../../docs/bench.md");
+    let arena = include_str!("../../examples/arena/bench.toml");
+    assert!(page.contains(&format!("```toml\n{arena}```\n")));
+    Script::parse(arena).unwrap();
 }
 
 /// A room that takes its time.
