@@ -116,6 +116,6 @@ mod tests {
         let turns: Vec<_> = Schedule::new(&Script::parse(text).unwrap().actions, 3, phases).collect();
         assert_eq!(turns.len(), 3 * (100 + 40));
         assert!(turns.is_sorted());
-        assert_eq!(turns.iter().filter(|turn| (turn.player, turn.action) == (2, 1)).next_back().unwrap().n, 40);
+        assert_eq!(turns.iter().rfind(|turn| (turn.player, turn.action) == (2, 1)).unwrap().n, 40);
     }
 }
