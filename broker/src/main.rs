@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{CommandFactory, FromArgMatches, Parser};
 use parlor_broker::cli::{self, ServeArgs};
 use parlor_broker::{Broker, Config};
 
@@ -15,10 +15,21 @@ struct Args {
     serve: ServeArgs,
 }
 
+/// The command of a load test, which has flags of its own and none of a server's.
+#[cfg(feature = "bench")]
+const BENCH: &str = "bench";
+
 #[tokio::main]
 async fn main() -> ExitCode {
     cli::log();
-    let args = Args::parse();
+    #[cfg(feature = "bench")]
+    if std::env::args_os().nth(1).is_some_and(|command| command == BENCH) {
+        return parlor_load::BenchArgs::parse_from(std::env::args_os().skip(1)).run().await;
+    }
+    let args = match Args::from_arg_matches(&command().get_matches()) {
+        Ok(args) => args,
+        Err(error) => error.exit(),
+    };
     match run(&args.serve).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -26,6 +37,14 @@ async fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+fn command() -> clap::Command {
+    let command = Args::command();
+    // Only for the help: it is looked for before.
+    #[cfg(feature = "bench")]
+    let command = command.subcommand(clap::Command::new(BENCH).about("Load test a game: `parlor bench --help`"));
+    command
 }
 
 async fn run(args: &ServeArgs) -> Result<(), parlor_broker::StartError> {

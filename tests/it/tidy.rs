@@ -9,11 +9,12 @@ use std::path::{Path, PathBuf};
 const ARCHITECTURE: &str = include_str!("../../ARCHITECTURE.md");
 
 /// Folders with Rust code that is not a test.
-const SOURCES: [&str; 12] = [
+const SOURCES: [&str; 13] = [
     "protocol/src",
     "broker/src",
     "handler-sdk/src",
     "handler-sdk/macros/src",
+    "clients/load/src",
     "clients/rust/src",
     "examples/arena/src",
     "examples/tictactoe/src",

@@ -178,4 +178,30 @@ mod tests {
         }
         broker.shutdown().await;
     }
+
+    #[tokio::test]
+    async fn the_load_test_plays_the_game() {
+        let mut config = Config::default();
+        config.auth.guests = true;
+        config.listen.set_port(0);
+        let broker = parlor::App::new().room::<Arena>().start(&config).await.unwrap();
+        let load = parlor_load::Load {
+            url: format!("ws://{}", broker.addr()),
+            script: parlor_load::Script::parse(include_str!("../bench.toml")).unwrap(),
+            players: 8,
+            rooms: parlor_load::Rooms::Made(2),
+            ramp: Duration::from_millis(1),
+            warmup: Duration::from_millis(200),
+            window: Duration::from_secs(5),
+            tokens: Vec::new(),
+            fail_p99: None,
+        };
+        let report = load.run().await;
+        assert!(report.is_fine() && report.joined == 8, "{report}");
+        let answered = |n: usize| (report.actions[n].delivery.count, report.actions[n].round_trip.count);
+        let (steered, (seen, dashed)) = (answered(0), answered(1));
+        assert_eq!(steered, (8 * 50, 0));
+        assert!(dashed > 0 && seen == dashed, "{report}");
+        broker.shutdown().await;
+    }
 }
