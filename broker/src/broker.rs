@@ -152,10 +152,10 @@ impl Broker {
         let registry = Arc::new(Registry::new(kinds, engine, shards.clone(), counted, limits));
         let sessions = Arc::new(Sessions::new(registry.clone(), shards.clone(), auth, keys.clone(), sabotage));
         let lobby = Lobby::new(registry.clone(), keys.clone(), config.server_key.as_deref()).router();
-        let upgrades = Upgrades { entrance: entrance.clone(), sessions: sessions.clone(), metrics: metrics.clone() };
-        let websocket = Router::new().route("/ws", any(listener::upgrade)).with_state(upgrades);
+        let upgrades = Upgrades { entrance, sessions: sessions.clone(), metrics: Arc::new(metrics.clone()) };
+        let websocket = Router::new().route(listener::PATH, any(listener::upgrade)).with_state(upgrades.clone());
         let router = lobby.merge(websocket).fallback_service(pages);
-        let listener = Listener::new(router, entrance, &config.limits, metrics.clone()).with_tls(tls);
+        let listener = Listener::new(router, upgrades, &config.limits).with_tls(tls);
         let refused = |error| StartError::Listen(config.listen, error);
         let socket = TcpListener::bind(config.listen).await.map_err(refused)?;
         let addr = socket.local_addr().map_err(refused)?;

@@ -7,6 +7,7 @@ mod judge;
 mod origin;
 mod pace;
 mod patience;
+mod quick;
 mod tls;
 mod upgrade;
 
@@ -21,23 +22,27 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use parlor_protocol::Codec;
 use tokio::io::DuplexStream;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tower::ServiceExt;
 use tracing::{debug, warn};
 
 use crate::config::{Config, Limits};
-use crate::session::Socket;
+use crate::session::{Socket, Turn};
+use crate::shard::ShardNo;
 use crate::telemetry::{HandshakeFault, Metrics};
 use address::{Crowd, Proxies, Seat};
 use origin::Origins;
-use pace::{Pace, Turn};
+use pace::Pace;
 use patience::{Patient, Timely};
+use quick::Asked;
 
 pub use judge::{Judgement, judge};
 pub(crate) use tls::Handshakes;
-pub(crate) use upgrade::{Upgrades, upgrade};
+pub(crate) use upgrade::{PATH, Upgrades, upgrade};
 
 /// Lines of a request head.
 const MAX_HEADERS: usize = 64;
@@ -73,10 +78,10 @@ impl Entrance {
 #[derive(Clone)]
 pub(crate) struct Listener {
     router: Router,
-    entrance: Arc<Entrance>,
+    upgrades: Upgrades,
     tls: Option<Handshakes>,
     permits: Arc<Semaphore>,
-    metrics: Metrics,
+    metrics: Arc<Metrics>,
     head_bytes: usize,
     header_timeout: Duration,
     write_deadline: Duration,
@@ -89,7 +94,7 @@ pub(crate) struct Connected {
     secure: bool,
     /// Whether a whole request has been read: what ends after that is no failed handshake.
     asked: AtomicBool,
-    metrics: Metrics,
+    metrics: Arc<Metrics>,
     _permit: OwnedSemaphorePermit,
     _seat: Option<Seat>,
 }
@@ -101,10 +106,11 @@ impl Drop for Connected {
 }
 
 impl Listener {
-    pub(crate) fn new(router: Router, entrance: Arc<Entrance>, limits: &Limits, metrics: Metrics) -> Self {
+    pub(crate) fn new(router: Router, upgrades: Upgrades, limits: &Limits) -> Self {
+        let metrics = upgrades.metrics.clone();
         Self {
             router,
-            entrance,
+            upgrades,
             tls: None,
             permits: Arc::new(Semaphore::new(limits.connections.min(Semaphore::MAX_PERMITS))),
             metrics,
@@ -121,11 +127,11 @@ impl Listener {
 
     /// Accepts until dropped.
     pub(crate) async fn run(self, listener: TcpListener) {
-        let pace = Pace::new();
+        let (listener, pace, this) = (listener, Pace::new(), Arc::new(self));
         loop {
             let turn = pace.keep().await;
             match listener.accept().await {
-                Ok((stream, peer)) => self.serve(stream, peer, turn),
+                Ok((stream, peer)) => this.serve(stream, peer, turn),
                 // Out of file descriptors, mostly: they come back when connections end.
                 Err(error) => {
                     warn!(%error, "accept failed");
@@ -136,22 +142,65 @@ impl Listener {
     }
 
     /// Serves one connection in a task of its own, so that a slow handshake holds up nobody.
-    fn serve(&self, stream: TcpStream, peer: SocketAddr, turn: Turn) {
+    fn serve(self: &Arc<Self>, stream: TcpStream, peer: SocketAddr, turn: Turn) {
         let Some(connected) = self.admit(Some(peer.ip())) else { return };
         // Small frames must not wait for each other.
         let _ = stream.set_nodelay(true);
         let listener = self.clone();
-        tokio::spawn(async move {
-            let _turn = turn;
-            match &listener.tls {
-                None => listener.speak(Socket::from(stream), connected).await,
-                Some(tls) => {
-                    if let Some(socket) = listener.encrypt(tls, stream).await {
-                        listener.speak(socket, connected).await;
-                    }
+        if self.tls.is_none() {
+            // A socket that cannot be moved is one that is lost.
+            let Ok(stream) = stream.into_std() else { return };
+            let (shard, runtime) = self.upgrades.sessions.lodge();
+            let long_way = Handle::current();
+            runtime.spawn(async move {
+                if let Some((stream, connected)) = listener.greet(stream, connected, shard, turn).await {
+                    long_way.spawn(async move {
+                        let Ok(stream) = TcpStream::from_std(stream) else { return };
+                        listener.speak(Socket::from(stream), connected).await;
+                    });
                 }
+            });
+            return;
+        }
+        tokio::spawn(async move {
+            if let Some(socket) = listener.encrypt(stream, turn).await {
+                listener.speak(socket, connected).await;
             }
         });
+    }
+
+    /// Opens a session on this shard if that is what the client asks for, and gives the connection back if it asks for anything else.
+    async fn greet(
+        &self,
+        stream: std::net::TcpStream,
+        connected: Connected,
+        shard: ShardNo,
+        turn: Turn,
+    ) -> Option<(std::net::TcpStream, Connected)> {
+        let stream = TcpStream::from_std(stream).ok()?;
+        let Ok(asked) = tokio::time::timeout(self.header_timeout, quick::ask(&stream)).await else {
+            self.metrics.handshake_failed(HandshakeFault::HeadTimeout);
+            return None;
+        };
+        if let Asked::Nothing = asked {
+            return None;
+        }
+        if let Asked::Session(headers, head) = asked
+            && head <= self.head_bytes
+            // Whoever is refused is told so the long way.
+            && let Ok(accepted) = self.upgrades.check(&headers, connected.peer, false)
+        {
+            let guard = Box::new((connected, accepted.seat));
+            match quick::answer(&stream, head, &upgrade::switching(&accepted.accept, accepted.codec)) {
+                Ok(()) => {
+                    let codec = accepted.codec.unwrap_or(Codec::MsgPack);
+                    self.upgrades.sessions.begin(Socket::from(stream), codec, guard, shard, turn);
+                }
+                Err(error) => debug!(%error, "socket lost in its handshake"),
+            }
+            return None;
+        }
+        Some((stream.into_std().ok()?, connected))
     }
 
     /// Serves a connection from within this process.
@@ -168,8 +217,8 @@ impl Listener {
             metrics.connections_refused.inc();
             return None;
         };
-        let seat = match peer.filter(|peer| !self.entrance.proxies.trust(*peer)) {
-            Some(peer) => match self.entrance.connections.enter(peer) {
+        let seat = match peer.filter(|peer| !self.upgrades.entrance.proxies.trust(*peer)) {
+            Some(peer) => match self.upgrades.entrance.connections.enter(peer) {
                 Some(seat) => Some(seat),
                 None => {
                     metrics.connections_refused.inc();
@@ -183,7 +232,8 @@ impl Listener {
         Some(Connected { peer, secure, asked: false.into(), metrics, _permit: permit, _seat: seat })
     }
 
-    async fn encrypt(&self, tls: &Handshakes, stream: TcpStream) -> Option<Socket> {
+    async fn encrypt(&self, stream: TcpStream, _turn: Turn) -> Option<Socket> {
+        let tls = self.tls.as_ref()?;
         let fault = match tokio::time::timeout(self.header_timeout, tls.accept(stream)).await {
             Ok(Ok(stream)) => {
                 self.metrics.tls_handshakes.inc();

@@ -4,10 +4,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::Semaphore;
 
-/// Handshakes that each core has under way at once; one takes some 0.1 ms, so that more would only wait for each other.
-const HANDSHAKES: usize = 2;
+use crate::session::Turn;
+
+/// Newcomers that each core has under way at once, from their connection to the answer to their first message. That takes some 0.2 ms,
+/// so that more would only wait for each other, and the rooms of the core for all of them.
+const NEWCOMERS: usize = 2;
 /// How long each core waits for one of them to end. Clients that take their time hold up the others no longer than that, so that 1,000
 /// a second come in on each core, however slow they are.
 const PATIENCE: Duration = Duration::from_millis(1);
@@ -19,13 +22,10 @@ pub(super) struct Pace {
     patience: Duration,
 }
 
-/// The place of a handshake that is under way, if it has one.
-pub(super) type Turn = Option<OwnedSemaphorePermit>;
-
 impl Pace {
     pub(super) fn new() -> Self {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        Self { under_way: Arc::new(Semaphore::new(HANDSHAKES * cores)), patience: PATIENCE / cores as u32 }
+        Self { under_way: Arc::new(Semaphore::new(NEWCOMERS * cores)), patience: PATIENCE / cores as u32 }
     }
 
     /// Waits until another one may come.

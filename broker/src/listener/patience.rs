@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -47,11 +48,11 @@ impl Deadline {
 pub(crate) struct Patient {
     socket: Socket,
     deadline: Deadline,
-    metrics: Metrics,
+    metrics: Arc<Metrics>,
 }
 
 impl Patient {
-    pub(crate) fn new(socket: Socket, write_deadline: Duration, metrics: Metrics) -> Self {
+    pub(crate) fn new(socket: Socket, write_deadline: Duration, metrics: Arc<Metrics>) -> Self {
         Self { socket, deadline: Deadline::new(write_deadline), metrics }
     }
 
@@ -116,11 +117,11 @@ impl AsyncWrite for Patient {
 pub(crate) struct Timely {
     body: Incoming,
     deadline: Deadline,
-    metrics: Metrics,
+    metrics: Arc<Metrics>,
 }
 
 impl Timely {
-    pub(crate) fn new(body: Incoming, each: Duration, metrics: Metrics) -> Self {
+    pub(crate) fn new(body: Incoming, each: Duration, metrics: Arc<Metrics>) -> Self {
         Self { body, deadline: Deadline::new(each), metrics }
     }
 }

@@ -1,5 +1,6 @@
 //! `GET /ws`: checks the WebSocket handshake (RFC 6455, section 4.2), answers it, and hands the raw stream to a session.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::body::Body;
@@ -25,6 +26,8 @@ use crate::lobby::Problem;
 use crate::session::Sessions;
 use crate::telemetry::Metrics;
 
+/// Where it is asked for.
+pub(crate) const PATH: &str = "/ws";
 /// Bytes of sub-protocol names that a client may offer.
 const MAX_OFFERED: usize = 512;
 /// Bytes of the random key that a client sends.
@@ -35,29 +38,34 @@ const KEY: usize = 16;
 pub(crate) struct Upgrades {
     pub(crate) entrance: Arc<Entrance>,
     pub(crate) sessions: Arc<Sessions>,
-    pub(crate) metrics: Metrics,
+    pub(crate) metrics: Arc<Metrics>,
 }
 
 /// A handshake that is to be answered with a session.
-struct Accepted {
-    accept: HeaderValue,
+pub(super) struct Accepted {
+    pub(super) accept: HeaderValue,
     /// `None` when the client asked for none in particular.
-    codec: Option<Codec>,
-    pending: OnUpgrade,
-    /// What must live as long as the connection.
-    held: (Option<Arc<Connected>>, Option<Seat>),
+    pub(super) codec: Option<Codec>,
+    /// To be held for as long as the connection lives; none for pipes within the process.
+    pub(super) seat: Option<Seat>,
+}
+
+/// The WebSocket of a request that hyper has read.
+struct Pending {
+    upgrade: OnUpgrade,
+    connected: Option<Arc<Connected>>,
 }
 
 /// Answers a request for a session, whatever its method.
 pub(crate) async fn upgrade(State(upgrades): State<Upgrades>, request: Request) -> Response {
     let method = request.method().clone();
-    let Accepted { accept, codec, pending, held } = match upgrades.check(request) {
+    let (Accepted { accept, codec, seat }, Pending { upgrade, connected }) = match upgrades.check_request(request) {
         Ok(accepted) => accepted,
         Err(problem) => return refusal(&upgrades.metrics, &method, problem),
     };
     tokio::spawn(async move {
-        if let Ok(upgraded) = pending.await {
-            begin(&upgrades.sessions, upgraded, codec.unwrap_or(Codec::MsgPack), held);
+        if let Ok(upgraded) = upgrade.await {
+            begin(&upgrades.sessions, upgraded, codec.unwrap_or(Codec::MsgPack), (connected, seat));
         }
     });
     let mut response = Response::new(Body::empty());
@@ -85,20 +93,29 @@ fn refusal(metrics: &Metrics, method: &Method, failure: Failure) -> Response {
 }
 
 impl Upgrades {
-    fn check(&self, mut request: Request) -> Result<Accepted, Failure> {
+    fn check_request(&self, mut request: Request) -> Result<(Accepted, Pending), Failure> {
         let bad = |why| Failure::from(ErrorCode::BadRequest).because(why);
         if request.method() != Method::GET || request.version() != Version::HTTP_11 {
             return Err(bad("this is a WebSocket endpoint: it is asked with GET and HTTP/1.1"));
         }
-        let codec = negotiate(request.headers()).map_err(bad)?;
-        let accept = answer(request.headers()).map_err(bad)?;
         let connected = request.extensions_mut().remove::<Arc<Connected>>();
         let (peer, secure) = connected.as_ref().map_or((None, false), |connected| (connected.peer, connected.secure));
+        let accepted = self.check(request.headers(), peer, secure)?;
+        let upgrade = request.extensions_mut().remove::<OnUpgrade>();
+        let upgrade = upgrade.ok_or_else(|| bad("this connection cannot become a WebSocket"))?;
+        Ok((accepted, Pending { upgrade, connected }))
+    }
+
+    /// Judges a GET of HTTP/1.1 by its headers and by where it comes from.
+    pub(super) fn check(&self, headers: &HeaderMap, peer: Option<IpAddr>, secure: bool) -> Result<Accepted, Failure> {
+        let bad = |why| Failure::from(ErrorCode::BadRequest).because(why);
+        let codec = negotiate(headers).map_err(bad)?;
+        let accept = answer(headers).map_err(bad)?;
         let proxied = peer.is_some_and(|peer| self.entrance.proxies.trust(peer));
-        if !self.entrance.origins.allow(request.headers(), Way { secure, proxied }) {
+        if !self.entrance.origins.allow(headers, Way { secure, proxied }) {
             return Err(ErrorCode::OriginDenied.into());
         }
-        let seat = match peer.map(|peer| self.entrance.proxies.client(peer, request.headers())) {
+        let seat = match peer.map(|peer| self.entrance.proxies.client(peer, headers)) {
             Some(client) => {
                 let seat = self.entrance.sessions.enter(client);
                 Some(seat.ok_or_else(|| {
@@ -109,10 +126,22 @@ impl Upgrades {
             // From within this process.
             None => None,
         };
-        let pending = request.extensions_mut().remove::<OnUpgrade>();
-        let pending = pending.ok_or_else(|| bad("this connection cannot become a WebSocket"))?;
-        Ok(Accepted { accept, codec, pending, held: (connected, seat) })
+        Ok(Accepted { accept, codec, seat })
     }
+}
+
+/// The answer to a handshake, as it goes over the wire.
+pub(super) fn switching(accept: &HeaderValue, codec: Option<Codec>) -> Vec<u8> {
+    let mut out = b"HTTP/1.1 101 Switching Protocols\r\nconnection: Upgrade\r\nupgrade: websocket\r\n".to_vec();
+    let protocol = codec.map(|codec| codec.subprotocol().as_bytes());
+    let lines = [("sec-websocket-accept", Some(accept.as_bytes())), ("sec-websocket-protocol", protocol)];
+    for (name, value) in lines.into_iter().filter_map(|(name, value)| Some((name, value?))) {
+        for part in [name.as_bytes(), b": ", value, b"\r\n"] {
+            out.extend_from_slice(part);
+        }
+    }
+    out.extend_from_slice(b"\r\n");
+    out
 }
 
 fn begin(sessions: &Arc<Sessions>, upgraded: Upgraded, codec: Codec, held: (Option<Arc<Connected>>, Option<Seat>)) {

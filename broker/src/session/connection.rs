@@ -12,11 +12,11 @@ use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::error::{CapacityError, Error as WsError, ProtocolError};
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode as WsCloseCode;
 
-use super::Guard;
 use super::rate::{Bucket, Rate};
 use super::reader::Reader;
-use super::socket::{Berth, Parked};
+use super::socket::Berth;
 use super::writer::Writer;
+use super::{Guard, Turn};
 use crate::config::Limits;
 use crate::outbox::{Outbox, Pen};
 
@@ -44,6 +44,8 @@ pub(crate) struct Connection {
     unfinished: Option<(u64, Instant)>,
     controls: Bucket,
     looked: Instant,
+    /// Until the client's first message has been answered.
+    turn: Turn,
     _guard: Guard,
 }
 
@@ -78,10 +80,10 @@ pub(crate) enum Due {
 
 impl Connection {
     /// `early` is what has been read of the stream already.
-    pub(crate) fn new(parked: Parked, early: &[u8], limits: &Limits, guard: Guard) -> Self {
+    pub(crate) fn new(berth: Berth, early: &[u8], limits: &Limits, guard: Guard) -> Self {
         let now = Instant::now();
         Self {
-            berth: Berth::new(parked),
+            berth,
             reader: Reader::new(early, limits),
             deaf: false,
             writer: Writer::default(),
@@ -94,8 +96,19 @@ impl Connection {
             unfinished: None,
             controls: Bucket::new(limits.control_frames_per_s),
             looked: now,
+            turn: None,
             _guard: guard,
         }
+    }
+
+    /// The same for a client that others wait for to be let in.
+    pub(crate) fn with_turn(self, turn: Turn) -> Self {
+        Self { turn, ..self }
+    }
+
+    /// Makes way for others.
+    pub(crate) fn end_turn(&mut self) {
+        self.turn = None;
     }
 
     /// Where the socket is.

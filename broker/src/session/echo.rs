@@ -12,7 +12,7 @@ use tokio::time::{Instant, Interval, MissedTickBehavior};
 
 use super::Socket;
 use super::connection::{Connection, Due, Heard};
-use super::socket::Parked;
+use super::socket::{Berth, Parked};
 use crate::config::Limits;
 use crate::outbox::{Frame, Outbox};
 use crate::wire;
@@ -28,7 +28,7 @@ const HOUSEKEEPING: Duration = Duration::from_secs(1);
 /// When the socket cannot be used in this runtime.
 #[doc(hidden)]
 pub async fn echo(socket: Socket, early: Bytes, limits: &Limits) -> io::Result<Option<CloseCode>> {
-    let mut connection = Connection::new(Parked::park(socket)?, &early, limits, Box::new(()));
+    let mut connection = Connection::new(Berth::new(Parked::park(socket)?), &early, limits, Box::new(()));
     connection.berth().arrive()?;
     let mut clock = tokio::time::interval(HOUSEKEEPING);
     clock.set_missed_tick_behavior(MissedTickBehavior::Delay);

@@ -5,6 +5,7 @@ mod connection;
 mod conversation;
 mod echo;
 mod meter;
+mod partings;
 mod place;
 mod rate;
 mod reader;
@@ -20,15 +21,17 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use bytes::Bytes;
 use dashmap::DashMap;
 use parlor_protocol::{CloseCode, Codec};
+use tokio::runtime::Handle;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
 use crate::auth::{Authenticator, Keys};
 use crate::outbox::Outbox;
 use crate::room::Registry;
-use crate::shard::{Lodger, Shards};
+use crate::shard::{Lodger, ShardNo, Shards};
 use connection::Connection;
+use partings::Partings;
 use place::Place;
-use socket::Parked;
+use socket::{Berth, Parked};
 use task::Session;
 
 #[doc(hidden)]
@@ -38,6 +41,9 @@ pub use tls::{Movable, Tls};
 
 /// Whatever must live as long as the connection.
 pub type Guard = Box<dyn std::any::Any + Send>;
+
+/// A newcomer's place among those that are let in at the same time, if it has one.
+pub(crate) type Turn = Option<OwnedSemaphorePermit>;
 
 /// All sessions of a broker, and what they need.
 #[derive(Debug)]
@@ -54,6 +60,7 @@ pub struct Sessions {
     /// Connections whose session has ended, but whose clients have yet to hear it.
     lingering: AtomicUsize,
     gone: Notify,
+    partings: Partings,
     /// Breaks resuming on purpose, for a test of the test that would find it.
     pub(crate) sabotage: Sabotage,
 }
@@ -84,7 +91,20 @@ impl Sessions {
         let away = Arc::new(Semaphore::new(registry.limits().sessions_away));
         let (draining, gone) = (AtomicBool::new(false), Notify::new());
         let lingering = AtomicUsize::new(0);
-        Self { registry, shards, auth, keys, live, away, next, draining, lingering, gone, sabotage }
+        Self {
+            registry,
+            shards,
+            auth,
+            keys,
+            live,
+            away,
+            next,
+            draining,
+            lingering,
+            gone,
+            partings: Partings::new(),
+            sabotage,
+        }
     }
 
     /// Runs a connection whose WebSocket handshake is done, on a shard. `early` is what was read behind the handshake; `guard` is held
@@ -96,7 +116,7 @@ impl Sessions {
         let parked = Parked::park(socket)?;
         let (sessions, shard) = (self.clone(), self.shards.next(Lodger::Connection));
         self.shards.runtime(shard).spawn(async move {
-            let connection = Connection::new(parked, &early, sessions.registry.limits(), guard);
+            let connection = Connection::new(Berth::new(parked), &early, sessions.registry.limits(), guard);
             task::run(Session::new(&sessions, connection, codec), shard);
         });
         Ok(())
@@ -105,6 +125,19 @@ impl Sessions {
     /// Lets no new session say hello.
     pub fn refuse_new(&self) {
         self.draining.store(true, Ordering::Release);
+    }
+
+    /// A shard for another connection.
+    pub(crate) fn lodge(&self) -> (ShardNo, Handle) {
+        let shard = self.shards.next(Lodger::Connection);
+        (shard, self.shards.runtime(shard).clone())
+    }
+
+    /// The same as [`Self::spawn`] for a socket that is on this shard, whose thread this is. The client's `turn` to come in ends when its
+    /// first message has been answered.
+    pub(crate) fn begin(self: &Arc<Self>, socket: Socket, codec: Codec, guard: Guard, shard: ShardNo, turn: Turn) {
+        let connection = Connection::new(Berth::here(socket), &[], self.registry.limits(), guard).with_turn(turn);
+        task::run(Session::new(self, connection, codec), shard);
     }
 
     /// Ends all sessions, after what they are owed.

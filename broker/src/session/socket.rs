@@ -204,6 +204,11 @@ impl Berth {
         Self(Place::Away(parked))
     }
 
+    /// One that belongs to the runtime of this thread.
+    pub(crate) fn here(socket: Socket) -> Self {
+        Self(Place::Here(socket))
+    }
+
     /// Registers the socket with the runtime of this thread.
     pub(crate) fn arrive(&mut self) -> io::Result<()> {
         self.0 = match std::mem::replace(&mut self.0, Place::Nowhere) {

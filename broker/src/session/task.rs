@@ -3,7 +3,7 @@
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -55,6 +55,8 @@ pub(super) struct Session {
     outbox: Arc<Outbox>,
     talk: Conversation,
     connection: Option<Connection>,
+    /// Its connection has broken, and this is when it is dealt with.
+    broken: Option<Instant>,
     /// While there is no connection.
     away: Option<Away>,
     /// A token that is being looked at.
@@ -103,6 +105,7 @@ impl Session {
             talk: Conversation::new(sessions.clone(), outbox.clone(), number),
             outbox,
             connection: Some(connection),
+            broken: None,
             away: None,
             checking: None,
             heard: false,
@@ -134,7 +137,7 @@ impl Session {
                 return Poll::Ready(Step::End);
             }
             let lost = match (&self.connection, &self.away) {
-                (Some(_), _) => match self.poll_connection(cx, clock.as_mut()) {
+                (Some(_), _) => match self.poll_broken(cx, clock.as_mut()) {
                     Poll::Ready(lost) => lost,
                     Poll::Pending => break,
                 },
@@ -155,6 +158,23 @@ impl Session {
             Some(to) => Poll::Ready(Step::Move(to)),
             None => Poll::Pending,
         }
+    }
+
+    /// A connection that has broken is dealt with in its turn.
+    fn poll_broken(&mut self, cx: &mut Context<'_>, mut clock: Pin<&mut Sleep>) -> Poll<Lost> {
+        if self.broken.is_none() {
+            match self.poll_connection(cx, clock.as_mut()) {
+                Poll::Ready(Lost::Broken) => {}
+                other => return other,
+            }
+        }
+        let turn = *self.broken.get_or_insert_with(|| self.sessions.partings.turn());
+        if turn > Instant::now() {
+            clock.as_mut().reset(turn);
+            ready!(clock.poll(cx));
+        }
+        self.broken = None;
+        Poll::Ready(Lost::Broken)
     }
 
     /// One wake-up: looks at the clock, reads what is there, writes what is owed.
@@ -222,6 +242,7 @@ impl Session {
         }
         let next = self.talk.handle(frame, codec);
         self.follow(next);
+        self.connection.iter_mut().for_each(Connection::end_turn);
     }
 
     fn follow(&mut self, next: Next) {
@@ -329,12 +350,14 @@ impl Session {
     /// Takes a connection over: the client is back, or was never really gone.
     fn adopt(&mut self, offer: Offer) {
         let Offer { mut connection, entrance } = offer;
+        self.broken = None;
         if let Some(old) = self.take_connection() {
             // Nothing that it still says is heard from here on.
             self.talk.count();
             self.count_close("replaced");
             tokio::spawn(old.part(CloseCode::Replaced));
         }
+        connection.end_turn();
         if connection.arrive(&self.outbox).is_err() {
             if self.away.is_none() {
                 self.lose(Lost::Broken);
