@@ -13,7 +13,7 @@ for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.on(signal, () => p
 export async function build(examples) {
   if (process.env.PARLOR_BIN_DIR) return;
   const packages = [...new Set(examples)].flatMap((example) => ["-p", example]);
-  const cargo = spawn("cargo", ["build", "--release", ...packages], { cwd: root, stdio: ["ignore", "ignore", "inherit"] });
+  const cargo = spawn("cargo", ["build", ...packages], { cwd: root, stdio: ["ignore", "ignore", "inherit"] });
   await new Promise((built, reject) => {
     cargo.once("error", reject);
     cargo.once("exit", (code) => (code === 0 ? built() : reject(new Error(`the build ended with ${code}`))));
@@ -21,8 +21,8 @@ export async function build(examples) {
 }
 
 function program(example) {
-  const release = resolve(root, process.env.CARGO_TARGET_DIR ?? "target", "release");
-  return join(process.env.PARLOR_BIN_DIR ?? release, example);
+  const built = resolve(root, process.env.CARGO_TARGET_DIR ?? "target", "debug");
+  return join(process.env.PARLOR_BIN_DIR ?? built, example);
 }
 
 /** Starts an example: `{url, stop()}`. */

@@ -23,7 +23,7 @@ struct Program {
 impl Programs {
     /// Builds what is ours and finds or installs bun. What is missing is told and left out.
     pub(super) fn prepare() -> Result<(Self, Vec<String>), Failure> {
-        let mut binaries = proc::build_binaries(&["--release", "--package", "parlor-bench", "--bins"])?;
+        let mut binaries = proc::build_binaries(&["--profile", "dist", "--package", "parlor-bench", "--bins"])?;
         let mut take = |name: &str| binaries.remove(name).ok_or_else(|| format!("{name} was not built"));
         let (load, plain, parlor) = (take("bench-load")?, take("bench-plain")?, take("bench-parlor")?);
         let ours = |file| Program { file, script: None };
