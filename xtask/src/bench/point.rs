@@ -19,7 +19,7 @@ const ROOMS_FLIGHT: u32 = 4;
 /// The same of the one sender in `fanout`.
 const FANOUT_FLIGHT: u32 = 16;
 /// The same of each of the 2,000 players in `mmo`.
-const MMO_FLIGHT: u32 = 1;
+const MMO_FLIGHT: u32 = 4;
 
 /// Rounds of a point that is long and hardly differs from round to round.
 const FEW: usize = 3;
