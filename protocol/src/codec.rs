@@ -44,7 +44,10 @@ pub const NIL: Bytes = Bytes::from_static(&[0xc0]);
 /// # Errors
 /// When the value has no MessagePack form, as its `Serialize` says.
 pub fn to_payload(value: &(impl Serialize + ?Sized)) -> Result<Bytes, EncodeError> {
-    rmp_serde::to_vec_named(value).map(Bytes::from)
+    // Room for most messages, so that it need not grow step by step.
+    let mut out = Vec::with_capacity(128);
+    rmp_serde::encode::write_named(&mut out, value)?;
+    Ok(out.into())
 }
 
 /// Why a payload cannot be written as JSON: an extension type, or a map key that is no text, number or boolean.
