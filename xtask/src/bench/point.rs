@@ -144,7 +144,7 @@ pub(super) const POINTS: &[Point] = &[
         rate: Rate::Saturated(MMO_FLIGHT),
         servers: OWN,
         extra_s: 1.5,
-        meaning: "the same as fast as it goes, 1 message of each player under way",
+        meaning: "the same as fast as it goes, 4 messages of each player under way",
         ..POINT
     },
     Point {
