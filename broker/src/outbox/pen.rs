@@ -133,6 +133,7 @@ mod tests {
     use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering};
     use std::task::{Context, Poll, Wake, Waker};
+    use std::time::Duration;
 
     use parlor_protocol::{CloseCode, Codec, RoomNo};
     use tokio::io::AsyncReadExt;
@@ -183,7 +184,9 @@ mod tests {
 
         async fn reads(&mut self, expected: &[u8]) {
             let mut read = vec![0; expected.len()];
-            self.client.read_exact(&mut read).await.unwrap();
+            // Only if something is missing does it wait for so long.
+            let all = tokio::time::timeout(Duration::from_secs(20), self.client.read_exact(&mut read)).await;
+            all.expect("the client waits for more").unwrap();
             assert!(read == expected, "what the client reads is what was sent");
         }
     }
