@@ -127,7 +127,7 @@ impl Listener {
 
     /// Accepts until dropped.
     pub(crate) async fn run(self, listener: TcpListener) {
-        let (listener, pace, this) = (listener, Pace::new(), Arc::new(self));
+        let (pace, this) = (Pace::new(), Arc::new(self));
         loop {
             let turn = pace.keep().await;
             match listener.accept().await {

@@ -38,9 +38,8 @@ pub trait Link {
     /// A frame for the member. Must not block.
     fn deliver(&mut self, frame: &SharedFrame);
 
-    /// Frames that all members get, one behind the other; the `last` of this batch that the member gets.
-    fn deliver_all(&mut self, run: &Run<'_>, last: bool) {
-        let _ = last;
+    /// Frames that all members get, one behind the other; `_last` if the member gets nothing more of this batch.
+    fn deliver_all(&mut self, run: &Run<'_>, _last: bool) {
         run.frames().iter().for_each(|frame| self.deliver(frame));
     }
 }
