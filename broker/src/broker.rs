@@ -9,7 +9,6 @@ use axum::routing::any;
 use parlor_protocol::CloseCode;
 use parlor_protocol::limits::MAX_NAME;
 use tokio::io::DuplexStream;
-use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tracing::{info, warn};
 
@@ -34,7 +33,8 @@ const PIPE: usize = 64 << 10;
 /// A broker that runs. Dropping it ends everything at once; [`shutdown`](Self::shutdown) does it gently.
 pub struct Broker {
     addr: SocketAddr,
-    accept: JoinHandle<()>,
+    /// What accepts connections, on each shard.
+    accept: Vec<JoinHandle<()>>,
     /// Looks after the certificate.
     watch: Option<JoinHandle<()>>,
     listener: Listener,
@@ -157,9 +157,8 @@ impl Broker {
         let router = lobby.merge(websocket).fallback_service(pages);
         let listener = Listener::new(router, upgrades, &config.limits).with_tls(tls);
         let refused = |error| StartError::Listen(config.listen, error);
-        let socket = TcpListener::bind(config.listen).await.map_err(refused)?;
-        let addr = socket.local_addr().map_err(refused)?;
-        let accept = tokio::spawn(listener.clone().run(socket));
+        let (addr, sockets) = listener::bind(config.listen, shards.all().len()).map_err(refused)?;
+        let accept = listener.start(sockets, &shards);
         let watch = watch.map(|watch| tokio::spawn(watch.run(metrics.clone())));
         info!(%addr, "listening");
         if config.auth.guests {
@@ -201,7 +200,7 @@ impl Broker {
     /// Ends in order: no new sessions, rooms close with their grace, sessions are told, and all is gone within ten seconds.
     pub async fn shutdown(self) {
         info!(rooms = self.registry.len(), "shutting down");
-        self.accept.abort();
+        self.accept.iter().for_each(JoinHandle::abort);
         self.sessions.refuse_new();
         self.registry.shut_down();
         let drain = Duration::from_millis(self.registry.limits().drain_ms);
@@ -214,7 +213,7 @@ impl Broker {
 
 impl Drop for Broker {
     fn drop(&mut self) {
-        self.accept.abort();
+        self.accept.iter().for_each(JoinHandle::abort);
         if let Some(watch) = &self.watch {
             watch.abort();
         }

@@ -15,6 +15,10 @@ struct Args {
     serve: ServeArgs,
 }
 
+#[cfg(feature = "mimalloc")]
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// The command of a load test, which has flags of its own and none of a server's.
 #[cfg(feature = "bench")]
 const BENCH: &str = "bench";

@@ -68,6 +68,11 @@ impl Shards {
         &self.threads[shard.0 % self.threads.len()].runtime
     }
 
+    /// Each shard with its runtime.
+    pub fn all(&self) -> impl ExactSizeIterator<Item = (ShardNo, &Handle)> {
+        self.threads.iter().enumerate().map(|(number, thread)| (ShardNo(number), &thread.runtime))
+    }
+
     /// Ends all threads, without waiting for them.
     pub fn stop(&self) {
         for thread in &self.threads {

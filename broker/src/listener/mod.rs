@@ -7,6 +7,7 @@ mod judge;
 mod origin;
 mod pace;
 mod patience;
+mod port;
 mod quick;
 mod tls;
 mod upgrade;
@@ -27,17 +28,19 @@ use tokio::io::DuplexStream;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::task::JoinHandle;
 use tower::ServiceExt;
-use tracing::{debug, warn};
+use tracing::{debug, error, warn};
 
 use crate::config::{Config, Limits};
 use crate::session::{Socket, Turn};
-use crate::shard::ShardNo;
+use crate::shard::{ShardNo, Shards};
 use crate::telemetry::{HandshakeFault, Metrics};
 use address::{Crowd, Proxies, Seat};
 use origin::Origins;
 use pace::Pace;
 use patience::{Patient, Timely};
+pub(crate) use port::bind;
 use quick::Asked;
 
 pub use judge::{Judgement, judge};
@@ -85,6 +88,8 @@ pub(crate) struct Listener {
     head_bytes: usize,
     header_timeout: Duration,
     write_deadline: Duration,
+    /// Where HTTP and TLS handshakes run.
+    control: Handle,
 }
 
 /// One connection counted; dropping it counts it out.
@@ -106,6 +111,7 @@ impl Drop for Connected {
 }
 
 impl Listener {
+    /// Must be called in the control runtime.
     pub(crate) fn new(router: Router, upgrades: Upgrades, limits: &Limits) -> Self {
         let metrics = upgrades.metrics.clone();
         Self {
@@ -117,6 +123,7 @@ impl Listener {
             head_bytes: limits.max_head_bytes,
             header_timeout: Duration::from_millis(limits.header_timeout_ms),
             write_deadline: limits.write_deadline(),
+            control: Handle::current(),
         }
     }
 
@@ -125,13 +132,27 @@ impl Listener {
         Self { tls, ..self }
     }
 
-    /// Accepts until dropped.
-    pub(crate) async fn run(self, listener: TcpListener) {
-        let (pace, this) = (Pace::new(), Arc::new(self));
+    /// Accepts from each of these sockets on a shard of its own, until the tasks are aborted.
+    pub(crate) fn start(&self, sockets: Vec<std::net::TcpListener>, shards: &Shards) -> Vec<JoinHandle<()>> {
+        let listener = Arc::new(self.clone());
+        let tasks = sockets.into_iter().zip(shards.all()).map(|(socket, (shard, runtime))| {
+            let listener = listener.clone();
+            runtime.spawn(async move {
+                match TcpListener::from_std(socket) {
+                    Ok(socket) => listener.run(socket, shard).await,
+                    Err(error) => error!(%error, "this thread accepts nothing"),
+                }
+            })
+        });
+        tasks.collect()
+    }
+
+    async fn run(self: Arc<Self>, socket: TcpListener, shard: ShardNo) {
+        let pace = Pace::new();
         loop {
             let turn = pace.keep().await;
-            match listener.accept().await {
-                Ok((stream, peer)) => this.serve(stream, peer, turn),
+            match socket.accept().await {
+                Ok((stream, peer)) => self.serve(stream, peer, shard, turn),
                 // Out of file descriptors, mostly: they come back when connections end.
                 Err(error) => {
                     warn!(%error, "accept failed");
@@ -142,42 +163,40 @@ impl Listener {
     }
 
     /// Serves one connection in a task of its own, so that a slow handshake holds up nobody.
-    fn serve(self: &Arc<Self>, stream: TcpStream, peer: SocketAddr, turn: Turn) {
+    fn serve(self: &Arc<Self>, stream: TcpStream, peer: SocketAddr, shard: ShardNo, turn: Turn) {
         let Some(connected) = self.admit(Some(peer.ip())) else { return };
         // Small frames must not wait for each other.
         let _ = stream.set_nodelay(true);
         let listener = self.clone();
         if self.tls.is_none() {
-            // A socket that cannot be moved is one that is lost.
-            let Ok(stream) = stream.into_std() else { return };
-            let (shard, runtime) = self.upgrades.sessions.lodge();
-            let long_way = Handle::current();
-            runtime.spawn(async move {
+            tokio::spawn(async move {
                 if let Some((stream, connected)) = listener.greet(stream, connected, shard, turn).await {
-                    long_way.spawn(async move {
-                        let Ok(stream) = TcpStream::from_std(stream) else { return };
-                        listener.speak(Socket::from(stream), connected).await;
+                    listener.control.clone().spawn(async move {
+                        if let Ok(stream) = TcpStream::from_std(stream) {
+                            listener.speak(Socket::from(stream), connected).await;
+                        }
                     });
                 }
             });
             return;
         }
-        tokio::spawn(async move {
+        // A socket that cannot be moved is one that is lost.
+        let Ok(stream) = stream.into_std() else { return };
+        // Rooms must not wait for the millisecond that such a handshake takes.
+        self.control.spawn(async move {
             if let Some(socket) = listener.encrypt(stream, turn).await {
                 listener.speak(socket, connected).await;
             }
         });
     }
-
     /// Opens a session on this shard if that is what the client asks for, and gives the connection back if it asks for anything else.
     async fn greet(
         &self,
-        stream: std::net::TcpStream,
+        stream: TcpStream,
         connected: Connected,
         shard: ShardNo,
         turn: Turn,
     ) -> Option<(std::net::TcpStream, Connected)> {
-        let stream = TcpStream::from_std(stream).ok()?;
         let Ok(asked) = tokio::time::timeout(self.header_timeout, quick::ask(&stream)).await else {
             self.metrics.handshake_failed(HandshakeFault::HeadTimeout);
             return None;
@@ -232,8 +251,8 @@ impl Listener {
         Some(Connected { peer, secure, asked: false.into(), metrics, _permit: permit, _seat: seat })
     }
 
-    async fn encrypt(&self, stream: TcpStream, _turn: Turn) -> Option<Socket> {
-        let tls = self.tls.as_ref()?;
+    async fn encrypt(&self, stream: std::net::TcpStream, _turn: Turn) -> Option<Socket> {
+        let (tls, stream) = (self.tls.as_ref()?, TcpStream::from_std(stream).ok()?);
         let fault = match tokio::time::timeout(self.header_timeout, tls.accept(stream)).await {
             Ok(Ok(stream)) => {
                 self.metrics.tls_handshakes.inc();

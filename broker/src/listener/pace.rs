@@ -15,23 +15,21 @@ const NEWCOMERS: usize = 2;
 /// a second come in on each core, however slow they are.
 const PATIENCE: Duration = Duration::from_millis(1);
 
-/// Lets the next one in when one before it is done, or has had its time.
+/// Lets the next one in, on one core, when one before it is done, or has had its time.
 #[derive(Debug)]
 pub(super) struct Pace {
     under_way: Arc<Semaphore>,
-    patience: Duration,
 }
 
 impl Pace {
     pub(super) fn new() -> Self {
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        Self { under_way: Arc::new(Semaphore::new(NEWCOMERS * cores)), patience: PATIENCE / cores as u32 }
+        Self { under_way: Arc::new(Semaphore::new(NEWCOMERS)) }
     }
 
     /// Waits until another one may come.
     pub(super) async fn keep(&self) -> Turn {
         let turn = self.under_way.clone().acquire_owned();
-        tokio::time::timeout(self.patience, turn).await.ok()?.ok()
+        tokio::time::timeout(PATIENCE, turn).await.ok()?.ok()
     }
 }
 
@@ -53,7 +51,7 @@ mod tests {
         }
         assert_eq!(began.elapsed(), Duration::ZERO);
         assert!(pace.keep().await.is_none(), "in without a place");
-        assert!(began.elapsed() >= pace.patience);
+        assert!(began.elapsed() >= PATIENCE);
         slow.pop();
         assert!(pace.keep().await.is_some());
     }

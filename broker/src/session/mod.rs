@@ -21,7 +21,6 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use bytes::Bytes;
 use dashmap::DashMap;
 use parlor_protocol::{CloseCode, Codec};
-use tokio::runtime::Handle;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
 use crate::auth::{Authenticator, Keys};
@@ -125,12 +124,6 @@ impl Sessions {
     /// Lets no new session say hello.
     pub fn refuse_new(&self) {
         self.draining.store(true, Ordering::Release);
-    }
-
-    /// A shard for another connection.
-    pub(crate) fn lodge(&self) -> (ShardNo, Handle) {
-        let shard = self.shards.next(Lodger::Connection);
-        (shard, self.shards.runtime(shard).clone())
     }
 
     /// The same as [`Self::spawn`] for a socket that is on this shard, whose thread this is. The client's `turn` to come in ends when its

@@ -14,6 +14,10 @@ use parlor::broker::cli::ServeArgs;
 
 use crate::game::Arena;
 
+/// Faster than the system's in what a broker does all day: small messages, soon gone.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// A realtime arena: collect, dash, bump. Open the printed address in a browser
 #[derive(Parser)]
 struct Args {

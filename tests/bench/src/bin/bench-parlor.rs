@@ -6,6 +6,9 @@ use parlor::prelude::*;
 use parlor_bench::frames::SERVER_KEY;
 use std::collections::BTreeMap;
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 #[derive(Deserialize, Serialize, Message)]
 #[message("move")]
 struct Move {
