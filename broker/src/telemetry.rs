@@ -33,11 +33,16 @@ pub struct Metrics {
     pub messages_accepted: Counter,
     pub messages_handled: Counter,
     pub messages_room_closed: Counter,
+    pub messages_set_aside: Counter,
     pub messages_orphaned: Counter,
     pub queue_full: Counter,
     pub handler_faults: Counter,
     pub handler_panics: Counter,
     pub handler_overruns: Counter,
+    pub rooms_restored: Counter,
+    pub replays_diverged: Counter,
+    pub snapshots: Counter,
+    pub snapshots_failed: Counter,
     pub connections_refused: Counter,
     pub tls_handshakes: Counter,
     pub certificates_loaded: Counter,
@@ -160,6 +165,8 @@ impl Metrics {
         to.register("messages_handled", "Client messages that a handler saw", self.messages_handled.clone());
         let help = "Client messages still queued when their room closed";
         to.register("messages_room_closed", help, self.messages_room_closed.clone());
+        let help = "Client messages on which a handler panicked";
+        to.register("messages_set_aside", help, self.messages_set_aside.clone());
         let help = "Client messages whose sender was gone when their turn came";
         to.register("messages_orphaned", help, self.messages_orphaned.clone());
         to.register("queue_full", "Joins, messages and events refused by a full queue", self.queue_full.clone());
@@ -167,6 +174,13 @@ impl Metrics {
         to.register("handler_panics", "Inputs on which a handler panicked", self.handler_panics.clone());
         let help = "Batches of inputs that took over 100 ms to handle";
         to.register("handler_overruns", help, self.handler_overruns.clone());
+        let help = "Handlers made anew after a panic";
+        to.register("rooms_restored", help, self.rooms_restored.clone());
+        let help = "Handlers that then had other outputs than before";
+        to.register("replays_diverged", help, self.replays_diverged.clone());
+        to.register("snapshots", "States of handlers saved", self.snapshots.clone());
+        let help = "States of handlers that could not be saved";
+        to.register("snapshots_failed", help, self.snapshots_failed.clone());
         to.register("connections_refused", "Connections over the limit", self.connections_refused.clone());
         let help = "Connections that failed before they were sessions, by cause";
         to.register("handshakes_failed", help, self.handshakes_failed.clone());

@@ -78,14 +78,15 @@ pub use parlor_macros::Refusal;
 ///
 /// | key | value |
 /// |-|-|
-/// | `max_players` (at least 1), `max_spectators`, `tick_hz` (at most 1000), `queue_len`, `member_queue_len`, `max_latest` | a number, or a constant |
-/// | `queue_bytes`, `max_output_bytes`, `max_outputs_bytes`, `max_view_bytes` | bytes: `4096` or `"64KiB"`, `"1MiB"`, `"1GiB"` |
-/// | `empty_ttl`, `resume`, `close_grace` | a duration: `"500ms"`, `"30s"`, `"2m"`, `"1h"` |
+/// | `max_players` (at least 1), `max_spectators`, `tick_hz` (at most 1000), `queue_len`, `member_queue_len`, `max_latest`, `snapshot_every` (at least 1) | a number, or a constant |
+/// | `queue_bytes`, `max_output_bytes`, `max_outputs_bytes`, `max_view_bytes`, `snapshot_bytes`, `max_snapshot_bytes` | bytes: `4096` or `"64KiB"`, `"1MiB"`, `"1GiB"` |
+/// | `empty_ttl`, `resume`, `close_grace`, `snapshot_age` | a duration: `"500ms"`, `"30s"`, `"2m"`, `"1h"` |
 /// | `match_by`, `client_topics`, `latest_topics` | names: `["map", "mode"]` |
 /// | `tick_when` | `"occupied"` or `"always"` |
 /// | `join`, `watch` | `"open"`, `"ticket"` or `"invite"` |
 /// | `same_account` | `"replace"`, `"refuse"` or `"allow"` |
-/// | `on_panic` | `"go_on"` or `"close"` |
+/// | `on_panic` | `"restore"` or `"close"` |
+/// | `on_divergence` | `"resync"` or `"stop"` |
 /// | `handled` | no value; clients are told what has been handled |
 ///
 /// A room may be spread over several `impl` blocks: the marked methods stand in one, and may call those of the others.

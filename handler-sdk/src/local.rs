@@ -1,10 +1,11 @@
 //! Rooms whose handler runs inside the broker's process, on the room's own thread.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use parlor_broker::host::{Host, HostMaker, WorkDone};
+use parlor_broker::host::{Host, HostMaker, MayFail, WorkDone};
 use parlor_protocol::room::{Input, Outcome};
 use parlor_protocol::{ErrorCode, RoomId};
 use tokio::runtime::Handle;
@@ -27,19 +28,44 @@ struct LocalMaker {
 
 impl HostMaker for LocalMaker {
     fn make(&self, _room: &RoomId) -> Box<dyn Host> {
-        Box::new(LocalHost { runner: self.kind.runner(), outcome: None, with: self.clone() })
+        self.host(self.kind.runner())
+    }
+
+    fn restore(&self, _room: &RoomId, snapshot: &Bytes) -> Result<Box<dyn Host>, Failure> {
+        Ok(self.host(self.kind.restore(snapshot)?))
+    }
+
+    fn may_fail(&self) -> MayFail {
+        MayFail::Yes
+    }
+}
+
+impl LocalMaker {
+    fn host(&self, runner: Box<dyn Runner>) -> Box<dyn Host> {
+        Box::new(LocalHost { runner: Some(runner), outcome: None, with: self.clone() })
     }
 }
 
 struct LocalHost {
-    runner: Box<dyn Runner>,
+    /// Always there until this is dropped.
+    runner: Option<Box<dyn Runner>>,
     outcome: Option<Outcome>,
     with: LocalMaker,
 }
 
 impl Host for LocalHost {
     fn submit(&mut self, input: &Input) {
-        self.outcome = Some(self.runner.handle(input));
+        self.outcome = self.runner.as_mut().map(|runner| runner.handle(input));
+    }
+
+    fn skip(&mut self, input: &Input) {
+        if let Some(runner) = &mut self.runner {
+            runner.skip(input);
+        }
+    }
+
+    fn snapshot(&mut self) -> Result<Bytes, Failure> {
+        self.runner.as_ref().ok_or_else(|| ErrorCode::Internal.into()).and_then(|runner| runner.snapshot())
     }
 
     fn poll_outcome(&mut self, _cx: &mut Context<'_>) -> Poll<Outcome> {
@@ -57,5 +83,13 @@ impl Host for LocalHost {
         // It goes on when its room ends: what a room saves at its end must be saved. A panic drops `done`, which tells the room
         // that the work was lost.
         self.with.runtime.spawn(async move { done.finish(running.await) });
+    }
+}
+
+impl Drop for LocalHost {
+    /// The state of a handler that has panicked may panic once more as it goes, which must not end the room.
+    fn drop(&mut self) {
+        let runner = self.runner.take();
+        let _ = catch_unwind(AssertUnwindSafe(|| drop(runner)));
     }
 }

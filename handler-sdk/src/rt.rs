@@ -1,7 +1,7 @@
 //! What the macros' code calls. Not for use by hand; may change in any version.
 
 pub use bytes::Bytes;
-pub use parlor_protocol::policy::{Admission, Handled, OnPanic, Policy, SameAccount, TickWhen};
+pub use parlor_protocol::policy::{Admission, Handled, OnDivergence, OnPanic, Policy, SameAccount, TickWhen};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 

@@ -18,6 +18,9 @@ pub trait Runner: Send {
     /// Handles the next input. A panic is caught and becomes part of the outcome.
     fn handle(&mut self, input: &Input) -> Outcome;
 
+    /// Takes an input of which the handler does not hear, since it has panicked on it: only who is in the room changes by it.
+    fn skip(&mut self, input: &Input);
+
     /// All that is needed to go on elsewhere after the last input.
     ///
     /// # Errors
@@ -38,8 +41,10 @@ pub(crate) fn runner<R: Room>() -> Box<dyn Runner> {
 
 /// A runner that goes on from a snapshot.
 pub(crate) fn restore<R: Room>(snapshot: &[u8]) -> Result<Box<dyn Runner>> {
-    let saved: Saved<R> = rmp_serde::from_slice(snapshot)
-        .map_err(|error| Failure::from(ErrorCode::Internal).because(format!("snapshot: {error}")))?;
+    let read = catch_unwind(|| rmp_serde::from_slice::<Saved<R>>(snapshot).map_err(|error| error.to_string()));
+    let saved = read
+        .unwrap_or_else(|panic| Err(panic_text(panic.as_ref())))
+        .map_err(|why| Failure::from(ErrorCode::Internal).because(format!("snapshot: {why}")))?;
     let mut ctx = Ctx::new(saved.id, saved.seed, Rules::new(&R::policy(), R::EVENTS));
     ctx.tick = saved.tick;
     (ctx.players, ctx.away) = (saved.players, saved.away);
@@ -80,7 +85,7 @@ impl<R: Room> Runner for Running<R> {
     fn handle(&mut self, input: &Input) -> Outcome {
         self.ctx.begin(input.seq, input.now_ms);
         self.let_in = false;
-        // The state may be half changed after a panic: that is what the room's `on_panic` policy is about.
+        // The state may be half changed after a panic: whoever drives this makes the room anew from a snapshot, or ends it.
         match catch_unwind(AssertUnwindSafe(|| self.dispatch(&input.cause))) {
             Ok(Ok(view)) => match self.ctx.end() {
                 Ok(outputs) => Outcome { result: Ok(()), outputs, view },
@@ -91,10 +96,26 @@ impl<R: Room> Runner for Running<R> {
         }
     }
 
+    fn skip(&mut self, input: &Input) {
+        let ctx = &mut self.ctx;
+        match &input.cause {
+            Cause::Drop { player } if ctx.players.contains_key(player) => drop(ctx.away.insert(*player)),
+            Cause::Resume { player } => drop(ctx.away.remove(player)),
+            Cause::Leave { player, .. } => {
+                ctx.away.remove(player);
+                ctx.players.remove(player);
+            }
+            Cause::Tick { count, .. } => ctx.tick = *count,
+            _ => {}
+        }
+    }
+
     fn snapshot(&self) -> Result<Bytes> {
         let Ctx { room: id, seed, tick, players, away, .. } = &self.ctx;
-        to_payload(&Saving { room: &self.room, id, seed: *seed, tick: *tick, players, away })
-            .map_err(|error| Failure::from(ErrorCode::Internal).because(format!("snapshot: {error}")))
+        let saving = Saving { room: &self.room, id, seed: *seed, tick: *tick, players, away };
+        let saved = catch_unwind(AssertUnwindSafe(|| to_payload(&saving).map_err(|error| error.to_string())));
+        let saved = saved.unwrap_or_else(|panic| Err(panic_text(panic.as_ref())));
+        saved.map_err(|why| Failure::from(ErrorCode::Internal).because(format!("snapshot: {why}")))
     }
 }
 

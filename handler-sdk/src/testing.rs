@@ -35,7 +35,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use parlor_broker::host::{Host, HostMaker};
+use parlor_broker::host::{Host, HostMaker, MayFail};
 use parlor_broker::room::state::{RoomState, Shown, WorkStart};
 use parlor_protocol::codec::to_payload;
 use parlor_protocol::frame::{Role, TypeRef};
@@ -311,7 +311,7 @@ impl<R: Room> TestRoom<R> {
 
     fn handle(&mut self, input: Input) {
         let outcome = self.handler.handle(&input);
-        self.pending.extend(self.state.apply(&input, outcome));
+        self.pending.extend(self.state.apply(&input, &outcome));
     }
 
     /// What the room owes itself, and the end of the batch.
@@ -337,5 +337,13 @@ struct NoHost;
 impl HostMaker for NoHost {
     fn make(&self, _room: &RoomId) -> Box<dyn Host> {
         unreachable!("a test room has no actor")
+    }
+
+    fn restore(&self, room: &RoomId, _: &Bytes) -> Result<Box<dyn Host>> {
+        Ok(self.make(room))
+    }
+
+    fn may_fail(&self) -> MayFail {
+        MayFail::No
     }
 }

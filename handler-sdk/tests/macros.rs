@@ -6,7 +6,7 @@ use parlor::prelude::*;
 use parlor::{Kind, Payload, Runner, WorkId};
 use parlor_protocol::codec::to_payload;
 use parlor_protocol::frame::Role;
-use parlor_protocol::policy::{Admission, Handled, OnPanic, SameAccount, TickWhen};
+use parlor_protocol::policy::{Admission, Handled, OnDivergence, OnPanic, SameAccount, TickWhen};
 use parlor_protocol::room::{Audience, Cause, Fault, Input, Outcome, Output};
 use parlor_protocol::{Place, Seq};
 
@@ -89,6 +89,11 @@ struct Arena {
     max_latest = 100,
     handled,
     on_panic = "close",
+    on_divergence = "stop",
+    snapshot_every = 100,
+    snapshot_bytes = "1MiB",
+    snapshot_age = "5s",
+    max_snapshot_bytes = "2MiB",
     close_grace = "500ms"
 )]
 impl Arena {
@@ -337,6 +342,11 @@ fn the_kind_is_what_the_attribute_says() {
         max_latest: 100,
         handled: Handled::Told,
         on_panic: OnPanic::Close,
+        on_divergence: OnDivergence::Stop,
+        snapshot_every: 100,
+        snapshot_bytes: 1 << 20,
+        snapshot_age_ms: 5_000,
+        max_snapshot_bytes: 2 << 20,
         close_grace_ms: 500,
         ..parlor::Policy::default()
     };

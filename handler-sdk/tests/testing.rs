@@ -52,8 +52,18 @@ impl Quiz {
         Ok(())
     }
 
+    #[msg::route("break")]
+    fn broken(&mut self, _: &mut Ctx, _: PlayerId) {
+        self.scores.clear();
+        panic!("as asked");
+    }
+
     #[msg::leave]
     fn left(&mut self, ctx: &mut Ctx, player: &Player) {
+        if player.name == "trap" {
+            self.scores.clear();
+            panic!("as asked");
+        }
         self.scores.remove(&player.id);
         ctx.broadcast(&Scored { player: player.id, score: 0 });
     }
@@ -282,6 +292,19 @@ fn found<R: Room>() -> bool {
         }
     }))
     .is_err()
+}
+
+#[test]
+fn a_panic_is_undone_as_by_a_broker() {
+    let mut room = TestRoom::<Quiz>::open(&());
+    let (ann, trap) = (room.join("ann"), room.join("trap"));
+    assert_eq!(room.try_send(ann, "break", &()).unwrap_err().code, "handler_panicked");
+    assert_eq!(room.state().scores, BTreeMap::from([(ann, 0), (trap, 0)]));
+    // Its leave takes place although the handler has not survived it.
+    room.leave(trap);
+    assert_eq!(room.members(), 1);
+    assert_eq!(room.state().scores, BTreeMap::from([(ann, 0), (trap, 0)]));
+    room.join("bob");
 }
 
 #[test]

@@ -65,6 +65,7 @@ error_codes! {
     EventOnly "event_only" false "this message type comes from the server side only";
     BadPayload "bad_payload" false "the payload is not what the handler expects";
     QueueFull "queue_full" true "the room's queue is full: try again later";
+    SnapshotOverdue "snapshot_overdue" true "the room's state cannot be saved at present: try again later";
     TopicDenied "topic_denied" false "clients may not choose this topic";
     HandlerFailed "handler_failed" false "the handler failed";
     HandlerPanicked "handler_panicked" false "the handler panicked";

@@ -49,8 +49,20 @@ pub struct Policy {
     pub max_latest: u32,
     /// Whether clients are told which of their messages the publishes reflect, for prediction. Default no.
     pub handled: Handled,
-    /// What a panic of the handler does to the room. Default [`OnPanic::GoOn`].
+    /// What a panic of the handler does to the room. Default [`OnPanic::Restore`].
     pub on_panic: OnPanic,
+    /// What becomes of a room whose handler, made anew, says something else than it has said before. Default [`OnDivergence::Resync`].
+    pub on_divergence: OnDivergence,
+    /// Inputs after which the handler's state is saved, if they and their outputs are larger than it. Default 256: some milliseconds of
+    /// replay.
+    pub snapshot_every: u32,
+    /// Bytes of inputs and outputs after which the state is saved however large it is. Default 256 KiB. When it cannot be saved, messages and
+    /// joins are refused at eight times as many, and at twice that, and `queue_bytes`, the room ends.
+    pub snapshot_bytes: u64,
+    /// Milliseconds after which the next input has the state saved. Default 60,000.
+    pub snapshot_age_ms: u64,
+    /// Bytes of a saved state. Default 16 MiB: some 20 ms to save.
+    pub max_snapshot_bytes: u64,
     /// Milliseconds that a room may go on after its `close` hook when the hook did not end it. Default 0; at most 8,000
     /// count when the broker shuts down.
     pub close_grace_ms: u64,
@@ -71,6 +83,8 @@ impl Policy {
             ),
             (self.tick_hz <= 1000, "tick_hz must be at most 1000"),
             (self.queue_len >= 1 && self.member_queue_len >= 1, "queue_len and member_queue_len must be at least 1"),
+            (self.snapshot_every >= 1, "snapshot_every must be at least 1"),
+            (self.snapshot_bytes >= 1024, "snapshot_bytes must be at least 1024"),
             (named(&self.match_by), "names in match_by have 1 to 64 bytes"),
             (named(&self.client_topics), "names in client_topics have 1 to 64 bytes"),
             (named(&self.latest_topics), "names in latest_topics have 1 to 64 bytes"),
@@ -102,7 +116,12 @@ impl Default for Policy {
             latest_topics: Vec::new(),
             max_latest: 4096,
             handled: Handled::Silent,
-            on_panic: OnPanic::GoOn,
+            on_panic: OnPanic::Restore,
+            on_divergence: OnDivergence::Resync,
+            snapshot_every: 256,
+            snapshot_bytes: 256 << 10,
+            snapshot_age_ms: 60_000,
+            max_snapshot_bytes: 16 << 20,
             close_grace_ms: 0,
         }
     }
@@ -156,8 +175,18 @@ pub enum Handled {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum OnPanic {
-    /// The input's outputs are discarded, its sender is told, and the room goes on with the state as the panic left it.
-    GoOn,
+    /// The handler is made anew with the state as it was before the input. The input is set aside, its sender is told, and the room goes on.
+    Restore,
     /// The room is closed with `room_failed`.
     Close,
+}
+
+/// What becomes of a room whose handler is not deterministic, which shows when it is made anew.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnDivergence {
+    /// It goes on from the state that it has now, and all members get a fresh view.
+    Resync,
+    /// The room is closed with `room_failed`.
+    Stop,
 }

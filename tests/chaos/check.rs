@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use parlor::prelude::Leave;
 use parlor_client::{LifecycleEvent, Place, RoomEvent};
 
-use crate::game::{DENY, Entry, Fact, Line, Out, Record, Shown, To};
+use crate::game::{BREAK, DENY, Entry, Fact, Line, Out, Record, Shown, To};
 use crate::player::{Message, Stay, Told};
 use crate::run::{ClientReport, Report, RoomReport};
 
@@ -196,13 +196,13 @@ impl<'a> Checked<'a> {
                     self.wrong.push(format!("a view as of {place:?} after {:?}", reader.expected[reader.next - 1].0));
                 }
                 reader.next = after;
-                let last = self.said().filter(|(seq, ..)| *seq <= place.seq.0).last().map_or(0, |(_, no, _)| no);
+                let last = self.dealt_with().filter(|(seq, _)| *seq <= place.seq.0).max().map_or(0, |(_, no)| no);
                 if *handled != last {
                     self.wrong.push(format!("a view tells that {handled} is handled, but {last} was"));
                 }
             }
             RoomEvent::Handled { no, .. } => {
-                let seq = self.said().find(|(_, other, _)| other == no).map(|(seq, ..)| seq);
+                let seq = self.dealt_with().find(|(_, other)| other == no).map(|(seq, _)| seq);
                 let due = reader.expected.partition_point(|(place, _)| Some(place.seq.0) <= seq);
                 if seq.is_none() || reader.next < due {
                     self.wrong.push(format!("told that {no} is handled too early"));
@@ -293,6 +293,13 @@ impl<'a> Checked<'a> {
         })
     }
 
+    /// The same, and what it has panicked on: input and number.
+    fn dealt_with(&self) -> impl Iterator<Item = (u64, u64)> + use<'a> {
+        let player = self.stay.player;
+        let broken = self.room.last.broken.iter().filter(move |(_, from)| from.player == player);
+        self.said().map(|(seq, no, _)| (seq, no)).chain(broken.map(|(seq, from)| (*seq, from.no)))
+    }
+
     fn message(&mut self, message: &Message) {
         let handled = self.said().find(|(.., n)| *n == message.n);
         let live = self.stay.end().is_none();
@@ -310,7 +317,10 @@ impl<'a> Checked<'a> {
                 _ => "was answered by something else",
             },
             (Told::Refused(code), Some(_)) if code != "app.denied" || *route != DENY => "was handled and refused",
-            (Told::Refused(code), None) if !["queue_full", "room_closed", "not_a_member"].contains(&&**code) => {
+            (Told::Refused(code), None)
+                if !matches!(&**code, "queue_full" | "room_closed" | "not_a_member")
+                    && (&**code, *route) != ("handler_panicked", BREAK) =>
+            {
                 "was refused for no reason"
             }
             (Told::Unknown, _) if live => "has an unknown outcome in a session that goes on",

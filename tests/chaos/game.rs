@@ -15,6 +15,8 @@ pub(crate) const LATER: &str = "later";
 pub(crate) const WHISPER: &str = "whisper";
 pub(crate) const GO: &str = "go";
 pub(crate) const DENY: &str = "deny";
+/// Has the handler panic.
+pub(crate) const BREAK: &str = "break";
 pub(crate) const KICK: &str = "kick";
 pub(crate) const END: &str = "end";
 /// The topic of which the newest value of each key matters.
@@ -84,7 +86,7 @@ pub(crate) enum To {
 }
 
 /// One output, under its place.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Out {
     pub(crate) index: u32,
     pub(crate) to: To,
@@ -104,7 +106,7 @@ pub(crate) enum Fact {
     Timer,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Entry {
     pub(crate) seq: u64,
     pub(crate) fact: Fact,
@@ -116,6 +118,21 @@ pub(crate) struct Entry {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Record {
     pub(crate) entries: Vec<Entry>,
+    /// Inputs that it has panicked on, and whose they were.
+    pub(crate) broken: Vec<(u64, Origin)>,
+    /// What the handler did otherwise when it was made anew.
+    pub(crate) wrong: Vec<String>,
+}
+
+impl Record {
+    /// An input that is replayed must be what it was before.
+    fn note(&mut self, entry: Entry) {
+        match self.entries.binary_search_by_key(&entry.seq, |before| before.seq) {
+            Err(_) => self.entries.push(entry),
+            Ok(at) if self.entries[at] == entry => {}
+            Ok(at) => self.wrong.push(format!("{:?} was replayed as {entry:?}", self.entries[at])),
+        }
+    }
 }
 
 pub(crate) type SharedRecord = Arc<Mutex<Record>>;
@@ -132,6 +149,11 @@ pub(crate) fn record() -> (u64, SharedRecord) {
     (number, record)
 }
 
+/// The end of a run.
+pub(crate) fn forget(number: u64) {
+    RECORDS.lock().unwrap().remove(&number);
+}
+
 /// The options to open a room with.
 pub(crate) fn options(number: u64) -> Bytes {
     parlor_protocol::codec::to_payload(&number).unwrap()
@@ -141,8 +163,7 @@ pub(crate) fn options(number: u64) -> Bytes {
 #[derive(Default, Serialize, Deserialize)]
 pub(crate) struct Game<const BRIEF: bool> {
     shown: Shown,
-    #[serde(skip)]
-    record: SharedRecord,
+    number: u64,
     /// Of the input that is being handled.
     #[serde(skip)]
     outs: Vec<Out>,
@@ -183,13 +204,15 @@ impl<const BRIEF: bool> Game<BRIEF> {
             self.shown.digest = (self.shown.digest ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3) & ((1 << 53) - 1);
         }
         let entry = Entry { seq, fact, outs: std::mem::take(&mut self.outs), shown: self.shown.clone() };
-        self.record.lock().unwrap().entries.push(entry);
+        if let Some(record) = RECORDS.lock().unwrap().get(&self.number) {
+            record.lock().unwrap().note(entry);
+        }
     }
 }
 
 impl<const BRIEF: bool> Room for Game<BRIEF> {
     const KIND: &'static str = if BRIEF { "brief" } else { "lasting" };
-    const ROUTES: &'static [&'static str] = &[SAY, ASK, LATER, WHISPER, GO, DENY, KICK, END];
+    const ROUTES: &'static [&'static str] = &[SAY, ASK, LATER, WHISPER, GO, DENY, BREAK, KICK, END];
     const EVENTS: &'static [&'static str] = &[Due::TYPE];
 
     fn policy() -> Policy {
@@ -198,13 +221,15 @@ impl<const BRIEF: bool> Room for Game<BRIEF> {
         let usual = Policy { empty_ttl_ms: 2_000, resume_ms: 25_000, ..usual };
         match BRIEF {
             false => usual,
-            true => Policy { resume_ms: 3_000, member_queue_len: 6, handled: Handled::Told, ..usual },
+            true => {
+                let usual = Policy { snapshot_every: 5, snapshot_bytes: 2 << 10, ..usual };
+                Policy { resume_ms: 3_000, member_queue_len: 6, handled: Handled::Told, ..usual }
+            }
         }
     }
 
     fn on_open(&mut self, ctx: &mut Ctx, options: &Payload) -> Result {
-        let number: u64 = options.decode()?;
-        self.record = RECORDS.lock().unwrap().remove(&number).unwrap_or_default();
+        self.number = options.decode()?;
         self.note(ctx, Fact::Opened);
         Ok(())
     }
@@ -247,6 +272,13 @@ impl<const BRIEF: bool> Room for Game<BRIEF> {
             DENY => {
                 self.note(ctx, fact);
                 return Err(Failure::app("denied", "as asked for"));
+            }
+            BREAK => {
+                self.broadcast(ctx, &word);
+                self.shown = Shown { count: u64::MAX, digest: 0 };
+                let record = RECORDS.lock().unwrap().get(&self.number).cloned();
+                record.unwrap_or_default().lock().unwrap().broken.push((ctx.input_no(), from));
+                panic!("on purpose");
             }
             SAY => self.broadcast(ctx, &word),
             ASK => {

@@ -46,6 +46,7 @@ fn the_same_seed_gives_the_same_run() {
 
 #[test]
 fn every_promise_holds_however_often_connections_break() {
+    parlor_tests::panics::hush();
     if let Some(seed) = number("PARLOR_SEED") {
         let report = run(seed, Sabotage::None);
         trace::of(&report).iter().for_each(|line| println!("{line}"));
@@ -79,6 +80,7 @@ fn a_broken_resume_is_found_out() {
 
 #[test]
 fn every_promise_holds_over_real_sockets() {
+    parlor_tests::panics::hush();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     let seeds = number("PARLOR_SEED").map_or(0..20, |seed| seed..seed + 1);
     let runs: Vec<_> = seeds.map(|seed| (seed, runtime.spawn(sockets::run(seed)))).collect();

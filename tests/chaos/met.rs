@@ -9,13 +9,14 @@ use crate::player::Told;
 use crate::run::Report;
 
 /// All that should happen now and then.
-const WANTED: [&str; 18] = [
+const WANTED: [&str; 19] = [
     "resumed",
     "recovered some",
     "view",
     "membership lost",
     "session lost",
     "connection replaced",
+    "handler restored",
     "fell behind",
     "latest",
     "handled",
@@ -39,6 +40,7 @@ impl Met {
         let mut met = self.0.lock().unwrap();
         let mut add = |what: &str, count| *met.entry(what.to_owned()).or_default() += count;
         add("connection replaced", report.replaced);
+        add("handler restored", report.restored);
         for client in &report.clients {
             for event in &client.lifecycle {
                 match event {

@@ -12,7 +12,7 @@ use rand_chacha::ChaCha8Rng;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
-use crate::game::{ASK, DENY, END, GO, KICK, LATER, Line, POSITIONS, SAY, Shown, WHISPER, Who, Word};
+use crate::game::{ASK, BREAK, DENY, END, GO, KICK, LATER, Line, POSITIONS, SAY, Shown, WHISPER, Who, Word};
 
 /// The longest time after the network is whole again until everybody is back: a back-off, the silence after which a
 /// connection is given up, a deadline of the broker.
@@ -172,7 +172,7 @@ impl Playing {
             }
             14..40 => self.ask(at),
             _ => {
-                let routes = [SAY, SAY, WHISPER, GO, GO, DENY];
+                let routes = [SAY, SAY, SAY, WHISPER, WHISPER, GO, GO, GO, DENY, BREAK];
                 let route = routes[self.player.rng.random_range(0..routes.len())];
                 for _ in 0..self.player.rng.random_range(1..4) {
                     self.say(at, route);
@@ -205,7 +205,7 @@ impl Playing {
     }
 
     fn ask(&mut self, at: usize) {
-        let routes = [ASK, ASK, LATER, DENY];
+        let routes = [ASK, ASK, ASK, LATER, LATER, DENY, BREAK];
         let route = routes[self.player.rng.random_range(0..routes.len())];
         let word = self.word();
         let (sender, stay) = (self.here[at].sender.clone(), self.here[at].stay.clone());

@@ -32,6 +32,7 @@ pub(crate) struct Report {
     pub(crate) parallel: bool,
     /// Connections that were still there when their client came back on another.
     pub(crate) replaced: u64,
+    pub(crate) restored: u64,
     /// What was wrong already while it ran.
     pub(crate) wrong: Vec<String>,
 }
@@ -59,6 +60,7 @@ pub(crate) struct Hall {
     pub(crate) id: RoomId,
     pub(crate) no: RoomNo,
     pub(crate) brief: bool,
+    pub(crate) number: u64,
     pub(crate) record: SharedRecord,
 }
 
@@ -181,9 +183,12 @@ where
     }
     drop(parlors);
     report.wrong.extend(clears_up(&broker, tasks).await);
+    report.restored = broker.metrics().rooms_restored.get();
     report.replaced = broker.metrics().closes(Some(CloseCode::Replaced));
     for (hall, quiet) in cast.halls.into_iter().zip(quiet) {
+        game::forget(hall.number);
         let last = hall.record.lock().unwrap().clone();
+        report.wrong.extend(last.wrong.iter().cloned());
         report.rooms.push(RoomReport { no: hall.no, brief: hall.brief, quiet, last });
     }
     report
@@ -193,7 +198,7 @@ pub(crate) fn open(broker: &Broker, brief: bool) -> Hall {
     let (number, record) = game::record();
     let wish = CreateRoom { options: game::options(number), ..CreateRoom::default() };
     let room = broker.registry().create(if brief { "brief" } else { "lasting" }, wish).unwrap();
-    Hall { id: room.id().clone(), no: room.no(), brief, record }
+    Hall { id: room.id().clone(), no: room.no(), brief, number, record }
 }
 
 async fn begin<C, F>(player: Player, weather: Weather, options: Options, connect: C) -> (Diary, Parlor)
@@ -230,17 +235,23 @@ pub(crate) async fn clears_up(broker: &Broker, tasks: usize) -> Vec<String> {
     if left() != ([0; 5], 0, 0) {
         wrong.push(format!("sessions, rooms, members, away, connections; tasks; listed are left: {:?}", left()));
     }
-    let [accepted, handled, orphaned, closed] = [
+    let [accepted, handled, aside, orphaned, closed] = [
         &metrics.messages_accepted,
         &metrics.messages_handled,
+        &metrics.messages_set_aside,
         &metrics.messages_orphaned,
         &metrics.messages_room_closed,
     ]
     .map(|counter| counter.get());
-    if accepted != handled + orphaned + closed {
+    if accepted != handled + aside + orphaned + closed {
         wrong.push(format!(
-            "{accepted} accepted, but {handled} handled, {orphaned} orphaned, {closed} told room_closed"
+            "{accepted} accepted, but {handled} handled, {aside} set aside, {orphaned} orphaned, {closed} told room_closed"
         ));
+    }
+    let [panics, restored, diverged] =
+        [&metrics.handler_panics, &metrics.rooms_restored, &metrics.replays_diverged].map(|counter| counter.get());
+    if (restored, diverged) != (panics, 0) {
+        wrong.push(format!("{panics} panics, {restored} restored, {diverged} diverged"));
     }
     wrong
 }

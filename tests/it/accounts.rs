@@ -82,7 +82,12 @@ async fn accepted_is_handled_or_orphaned_or_closed() {
 }
 
 fn balances(metrics: &Metrics) -> bool {
-    let gone = [&metrics.messages_handled, &metrics.messages_orphaned, &metrics.messages_room_closed];
+    let gone = [
+        &metrics.messages_handled,
+        &metrics.messages_set_aside,
+        &metrics.messages_orphaned,
+        &metrics.messages_room_closed,
+    ];
     metrics.messages_accepted.get() == gone.iter().map(|count| count.get()).sum::<u64>()
 }
 

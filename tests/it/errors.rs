@@ -52,6 +52,7 @@ provoked! {
     event_only EventOnly;
     bad_payload BadPayload;
     queue_full QueueFull;
+    snapshot_overdue SnapshotOverdue;
     topic_denied TopicDenied;
     token_required TokenRequired;
     token_invalid TokenInvalid;

@@ -19,6 +19,7 @@ mod moves;
 mod order;
 mod program;
 mod raw;
+mod recovery;
 mod resume;
 mod rooms;
 mod security;

@@ -232,7 +232,48 @@ impl Brittle {
     }
 }
 
-/// A broker with both, on one thread.
+/// A state that cannot be saved once it is hard, until somebody leaves.
+#[derive(Default, Serialize, Deserialize)]
+pub(crate) struct Stubborn {
+    #[serde(serialize_with = "soft")]
+    hard: bool,
+}
+
+fn soft<S: serde::Serializer>(hard: &bool, to: S) -> Result<S::Ok, S::Error> {
+    if *hard { Err(serde::ser::Error::custom("too hard")) } else { to.serialize_bool(false) }
+}
+
+#[derive(Serialize, Deserialize, Message)]
+struct Spin {}
+
+#[room(kind = "stubborn", snapshot_every = 1, snapshot_bytes = 1024, queue_bytes = 2048)]
+impl Stubborn {
+    #[msg::route("harden")]
+    fn harden(&mut self, _ctx: &mut Ctx, _from: PlayerId) {
+        self.hard = true;
+    }
+
+    #[msg::route("say")]
+    fn say(&mut self, _ctx: &mut Ctx, _from: PlayerId, _: Say) {}
+
+    /// The room has something to do from now on, whoever is refused.
+    #[msg::route("start_spinning")]
+    fn spin(&mut self, ctx: &mut Ctx, _from: PlayerId) {
+        ctx.after(Duration::from_millis(1), Spin {});
+    }
+
+    #[msg::event("spin")]
+    fn spun(&mut self, ctx: &mut Ctx, _: Spin) {
+        ctx.after(Duration::from_millis(1), Spin {});
+    }
+
+    #[msg::leave]
+    fn left(&mut self, _ctx: &mut Ctx, _player: &Player, _why: Leave) {
+        self.hard = false;
+    }
+}
+
+/// A broker with all of them, on one thread.
 pub(crate) async fn start() -> Broker {
     start_with(|_| {}).await
 }
@@ -241,7 +282,7 @@ pub(crate) async fn start_with(change: impl FnOnce(&mut Config)) -> Broker {
     let mut config = config();
     config.shards = 1;
     change(&mut config);
-    parlor::App::new().room::<Stage>().room::<Brittle>().start(&config).await.unwrap()
+    parlor::App::new().room::<Stage>().room::<Brittle>().room::<Stubborn>().start(&config).await.unwrap()
 }
 
 /// What a client was told, and the counters of the broker that told it.

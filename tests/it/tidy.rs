@@ -228,7 +228,7 @@ fn each_thing_is_done_in_one_place() {
         "listener/patience.rs",
     ];
     without(&all_but(&streams), &writes, "only the writer and the pen write to a socket");
-    without(&all_but(&["room/actor.rs"]), &[".submit(", ".poll_outcome("], "only the actor calls a host");
+    without(&all_but(&["room/keeper.rs"]), &[".submit(", ".poll_outcome("], "only the keeper calls a host");
     without(&of_module("broker/src", "session"), &["room::state"], "a session knows rooms by their handles");
     without(&of_module("broker/src", "lobby"), &["room::state", "RoomQueue", "Arrival"], "the lobby asks the registry");
 }

@@ -24,8 +24,11 @@ pub struct Claim {
 
 /// The input log of one room.
 pub trait RoomLog: Send {
-    /// Appends inputs in `seq` order. When this returns, they are as safe as the room's tier promises, and their outputs may go out.
-    fn append(&mut self, inputs: &[Input]);
+    /// Appends the next input in `seq` order.
+    fn append(&mut self, input: &Input);
+
+    /// When this returns, all that was appended is as safe as the room's tier promises, and its outputs may go out.
+    fn commit(&mut self);
 }
 
 /// Why a room cannot be had.

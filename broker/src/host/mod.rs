@@ -16,17 +16,45 @@ pub trait Host: Send {
     /// Takes the next input. Never blocks for others; a host in this process may handle it on the spot.
     fn submit(&mut self, input: &Input);
 
+    /// Takes an input that the handler must not be given, since it has panicked on it. Who is in the room changes by it, and nothing else;
+    /// there is no outcome.
+    fn skip(&mut self, input: &Input);
+
     /// The outcome of the oldest input without one.
     fn poll_outcome(&mut self, cx: &mut Context<'_>) -> Poll<Outcome>;
 
     /// Starts outside work that an output asked for. Called only once the input that asked is safe.
     fn run(&mut self, name: &str, arguments: Bytes, done: WorkDone);
+
+    /// All that is needed to go on elsewhere behind the last input. Called only while no outcome is due.
+    ///
+    /// # Errors
+    /// When the state cannot be saved.
+    fn snapshot(&mut self) -> Result<Bytes, Failure>;
 }
 
 /// Makes the handlers of one kind of room.
 pub trait HostMaker: Send + Sync {
     /// A handler that waits for its `Open` input.
     fn make(&self, room: &RoomId) -> Box<dyn Host>;
+
+    /// A handler that goes on from a snapshot.
+    ///
+    /// # Errors
+    /// When the snapshot is none of this kind.
+    fn restore(&self, room: &RoomId, snapshot: &Bytes) -> Result<Box<dyn Host>, Failure>;
+
+    /// Whether its handlers can fail, so that the room keeps what it takes to make them anew.
+    fn may_fail(&self) -> MayFail;
+}
+
+/// Whether handlers can fail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MayFail {
+    /// They are a game's own code.
+    Yes,
+    /// They are the broker's.
+    No,
 }
 
 /// The way back for the result of outside work. Dropping it unused tells the room that the work was lost.

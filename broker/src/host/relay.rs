@@ -15,7 +15,7 @@ use parlor_protocol::room::{Audience, Cause, Fault, Input, Outcome, Output, Play
 use parlor_protocol::{ErrorCode, Failure, PlayerId, Policy, RoomId, msgpack};
 use serde::{Deserialize, Serialize};
 
-use super::{Host, HostMaker, WorkDone};
+use super::{Host, HostMaker, MayFail, WorkDone};
 use crate::room::Kind;
 
 /// Message types that one room may use.
@@ -38,6 +38,14 @@ impl HostMaker for RelayMaker {
     fn make(&self, _room: &RoomId) -> Box<dyn Host> {
         Box::new(Relay { max_kept: self.max_kept, ..Relay::default() })
     }
+
+    fn restore(&self, _room: &RoomId, _snapshot: &Bytes) -> Result<Box<dyn Host>, Failure> {
+        Err(unsaved())
+    }
+
+    fn may_fail(&self) -> MayFail {
+        MayFail::No
+    }
 }
 
 #[derive(Default)]
@@ -59,8 +67,14 @@ impl Host for Relay {
         self.outcome.take().map_or(Poll::Pending, Poll::Ready)
     }
 
+    fn skip(&mut self, _input: &Input) {}
+
     /// A relay asks for no work; dropping `done` would say that it was lost.
     fn run(&mut self, _name: &str, _arguments: Bytes, _done: WorkDone) {}
+
+    fn snapshot(&mut self) -> Result<Bytes, Failure> {
+        Err(unsaved())
+    }
 }
 
 #[derive(Serialize)]
@@ -162,6 +176,10 @@ impl Relay {
         }
         out.into()
     }
+}
+
+fn unsaved() -> Failure {
+    Failure::from(ErrorCode::Internal).because("a relay is not saved")
 }
 
 fn came(player: &Player) -> Result<Output, Failure> {

@@ -43,6 +43,7 @@ impl Lobby {
             .route("/v1/rooms", get(rooms::list).post(rooms::create))
             .route("/v1/rooms/{id}", get(rooms::show).delete(rooms::close))
             .route("/v1/rooms/{id}/events", post(rooms::event))
+            .route("/v1/rooms/{id}/set-aside", get(rooms::aside))
             .route("/v1/rooms/{id}/tickets", post(rooms::ticket))
             .with_state(self)
     }

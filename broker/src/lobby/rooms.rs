@@ -22,7 +22,7 @@ use subtle::ConstantTimeEq;
 
 use super::Lobby;
 use super::error::Problem;
-use crate::room::{CreateRoom, RoomHandle, RoomInfo};
+use crate::room::{Aside, CreateRoom, RoomHandle, RoomInfo};
 
 /// Rooms that one listing shows unless it asks for fewer.
 const MAX_LISTED: usize = 100;
@@ -164,6 +164,15 @@ pub(super) async fn event(
     let room = find(&lobby, &id)?;
     lobby.registry.raise(&room, &event, payload(&value)?)?;
     Ok(StatusCode::ACCEPTED)
+}
+
+/// `GET /v1/rooms/{id}/set-aside`: the inputs on which the room's handler has panicked.
+pub(super) async fn aside(
+    _: Authorized,
+    State(lobby): State<Lobby>,
+    Path(id): Path<String>,
+) -> Result<Json<Aside>, Problem> {
+    Ok(Json(find(&lobby, &id)?.aside()))
 }
 
 /// The caller has the server key. This stands before the body in a handler's arguments, so that nobody else's body is waited for.

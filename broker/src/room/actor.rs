@@ -9,18 +9,21 @@ use std::task::Poll;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
-use parlor_protocol::room::{CloseWhy, Input, Origin};
+use parlor_protocol::room::{CloseWhy, Fault, Input, Origin};
 use parlor_protocol::{BrokerFrame, ErrorCode, Failure};
 use tokio::time::{Instant, Sleep, sleep_until};
 use tracing::{debug, error, info_span, warn};
 
+use super::aside::SetAside;
 use super::handle::RoomHandle;
+use super::journal::Space;
+use super::keeper::{Keeper, Upset};
 use super::link::{MemberLink, MemberSlot, Sent};
 use super::queue::{Arrival, JoinArrival};
 use super::registry::Registry;
 use super::state::{Newcomer, RoomState, Shown, WorkStart};
 use crate::engine::Claim;
-use crate::host::{Host, WorkDone};
+use crate::host::WorkDone;
 use crate::telemetry::count;
 
 /// Inputs after which a batch goes out, so that under load nobody waits for the whole queue.
@@ -67,13 +70,16 @@ struct RoomActor {
     room: Arc<RoomHandle>,
     registry: Arc<Registry>,
     state: RoomState<MemberLink>,
-    host: Box<dyn Host>,
+    keeper: Keeper,
     claim: Claim,
     started: Instant,
     batch_began: Duration,
     arrivals: VecDeque<Arrival>,
-    batch: Vec<Input>,
+    /// Inputs of this batch so far.
+    batch: usize,
     works: Vec<WorkStart>,
+    /// How much the keeper may still keep.
+    space: Space,
     /// Answers to those who are members no more.
     late: Vec<(Arc<MemberSlot>, BrokerFrame)>,
 }
@@ -81,7 +87,7 @@ struct RoomActor {
 impl RoomActor {
     fn new(room: Arc<RoomHandle>, registry: Arc<Registry>, claim: Claim) -> Self {
         let kind = room.kind().clone();
-        let host = kind.maker().make(room.id());
+        let keeper = Keeper::new(room.id().clone(), kind.clone());
         let now_ms = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis() as u64;
         let listing = room.listing().lock().clone();
         let shown = Shown { properties: listing.properties, door: listing.door };
@@ -90,13 +96,14 @@ impl RoomActor {
                 .with_invite(room.invite().map(str::to_owned)),
             room,
             registry,
-            host,
+            keeper,
             claim,
             started: Instant::now(),
             batch_began: Duration::ZERO,
             arrivals: VecDeque::new(),
-            batch: Vec::new(),
+            batch: 0,
             works: Vec::new(),
+            space: Space::Enough,
             late: Vec::new(),
         }
     }
@@ -118,6 +125,10 @@ impl RoomActor {
                 break;
             }
             self.release();
+            self.save();
+            if self.state.ended() {
+                break;
+            }
             // A room that has always something to do must let the others of its thread have their turn.
             if !self.arrivals.is_empty() || self.wait(sleep.as_mut()).await == Waited::No {
                 tokio::task::yield_now().await;
@@ -131,7 +142,8 @@ impl RoomActor {
 
     /// Waits for an arrival or for the room's own next deadline, whichever comes first.
     async fn wait(&mut self, mut sleep: Pin<&mut Sleep>) -> Waited {
-        let deadline = self.state.next_due_us().map(|us| self.started + Duration::from_micros(us));
+        let due_us = self.state.next_due_us().into_iter().chain(self.keeper.again_us()).min();
+        let deadline = due_us.map(|us| self.started + Duration::from_micros(us));
         if let Some(deadline) = deadline {
             sleep.as_mut().reset(deadline);
         }
@@ -181,7 +193,7 @@ impl RoomActor {
 
     /// Timers, ticks and the end. What is left when the batch is full is due at once in the next.
     async fn own_business(&mut self) {
-        while self.batch.len() < 2 * BATCH {
+        while self.batch < 2 * BATCH {
             // Whoever has got a seat, in this very moment perhaps, finds the room open.
             if self.state.deserted() && !self.room.try_seal() {
                 self.state.expect_company();
@@ -230,11 +242,32 @@ impl RoomActor {
     }
 
     async fn handle(&mut self, input: Input) {
-        self.host.submit(&input);
-        let outcome = poll_fn(|cx| self.host.poll_outcome(cx)).await;
-        let mut works = self.state.apply(&input, outcome);
+        let (outcome, upset) = self.keeper.handle(&input).await;
+        let mut works = self.state.apply(&input, &outcome);
         self.works.append(&mut works);
-        self.batch.push(input);
+        self.claim.log.append(&input);
+        self.batch += 1;
+        if let Err(Fault::Panicked(text)) = &outcome.result {
+            self.room.set_aside(SetAside::new(&input, text));
+        }
+        match upset {
+            None => {}
+            Some(Upset::Resync) => self.state.resync(),
+            Some(Upset::Fail(failure)) => self.state.fail(failure),
+        }
+        self.keeper.keep(input, outcome);
+    }
+
+    /// Behind everything else, since it may take a while.
+    fn save(&mut self) {
+        let space = self.keeper.save(self.batch_began.as_micros() as u64);
+        if space != self.space {
+            self.room.queue().set_overdue(space != Space::Enough);
+        }
+        if space == Space::None {
+            self.state.fail(ErrorCode::RoomFailed.into());
+        }
+        self.space = space;
     }
 
     fn relist(&mut self) {
@@ -249,16 +282,15 @@ impl RoomActor {
         if took > OVERRUN {
             self.registry.metrics().handler_overruns.inc();
             let (room, kind) = (self.room.id(), &self.room.kind().name);
-            warn!(%room, %kind, ?took, inputs = self.batch.len(), "a batch of inputs took long to handle");
+            warn!(%room, %kind, ?took, inputs = self.batch, "a batch of inputs took long to handle");
         }
     }
 
     /// Makes the batch safe, and then lets out everything that it caused.
     fn release(&mut self) {
         self.check_overrun();
-        self.claim.log.append(&self.batch);
-        count(&self.registry.metrics().inputs, self.batch.len() as u64);
-        self.batch.clear();
+        self.claim.log.commit();
+        count(&self.registry.metrics().inputs, std::mem::take(&mut self.batch) as u64);
         // Whoever is told something finds it counted and listed.
         self.report();
         self.relist();
@@ -279,7 +311,7 @@ impl RoomActor {
         }
         for work in self.works.drain(..) {
             let done = WorkDone::new(self.room.clone(), work.id, &work.name);
-            self.host.run(&work.name, work.arguments, done);
+            self.keeper.run(&work.name, work.arguments, done);
         }
     }
 
@@ -288,9 +320,15 @@ impl RoomActor {
         let (metrics, tally) = (self.registry.metrics(), self.state.take_tally());
         count(&metrics.outputs, tally.outputs);
         count(&metrics.messages_handled, tally.handled);
+        count(&metrics.messages_set_aside, tally.set_aside);
         count(&metrics.messages_orphaned, tally.orphaned);
         count(&metrics.handler_faults, tally.faults);
         count(&metrics.handler_panics, tally.panics.len() as u64);
+        let kept = self.keeper.take_kept();
+        count(&metrics.snapshots, kept.snapshots);
+        count(&metrics.snapshots_failed, kept.snapshots_failed);
+        count(&metrics.rooms_restored, kept.restored);
+        count(&metrics.replays_diverged, kept.diverged);
         for code in tally.told {
             metrics.failure(&code);
         }

@@ -13,6 +13,7 @@ use parlor_protocol::{Failure, RoomId, RoomNo};
 use serde::Serialize;
 use tokio::sync::SetOnce;
 
+use super::aside::{Aside, SetAside};
 use super::kind::Kind;
 use super::queue::{Arrival, PushError, RoomQueue};
 use crate::shard::ShardNo;
@@ -36,6 +37,8 @@ pub struct RoomHandle {
     /// Whose seats are taken, and how many each has.
     accounts: Mutex<HashMap<String, u32>>,
     opened: SetOnce<Result<(), Failure>>,
+    /// Inputs on which the handler has panicked: the newest, and how many there were.
+    aside: Mutex<Aside>,
     /// A bit for each [`CloseWhy`] that waits in the queue or has been there.
     asked_to_close: AtomicU8,
 }
@@ -97,6 +100,7 @@ impl RoomHandle {
             spectators: AtomicU32::new(0),
             accounts: Mutex::default(),
             opened: SetOnce::new(),
+            aside: Mutex::default(),
             asked_to_close: AtomicU8::new(0),
             kind,
         }
@@ -148,6 +152,15 @@ impl RoomHandle {
             private: listing.private,
             properties: listing.properties,
         }
+    }
+
+    /// The inputs on which the room's handler has panicked.
+    pub fn aside(&self) -> Aside {
+        self.aside.lock().clone()
+    }
+
+    pub(crate) fn set_aside(&self, input: SetAside) {
+        self.aside.lock().add(input);
     }
 
     /// Waits until the room's `open` handler has run.

@@ -1,8 +1,11 @@
 //! Rooms: the ordered queue, the state that numbers and fans out, the actor that drives it, and the directory of them all.
 
 mod actor;
+mod aside;
 mod handle;
 mod invite;
+mod journal;
+mod keeper;
 mod kind;
 mod latest;
 mod link;
@@ -13,6 +16,7 @@ pub mod state;
 mod timers;
 mod types;
 
+pub use aside::{Aside, SetAside};
 pub use handle::{Listing, RoomHandle, RoomInfo};
 pub use kind::{Kind, OpenTypes};
 pub(crate) use link::MemberLink;

@@ -7,7 +7,7 @@ use std::task::{Context, Poll, Waker};
 use bytes::Bytes;
 use parking_lot::Mutex;
 use parlor_protocol::room::{CloseWhy, Leave, UsedTicket, WorkId};
-use parlor_protocol::{Failure, Policy};
+use parlor_protocol::{ErrorCode, Failure, Policy};
 
 use super::link::{MemberLink, MemberSlot};
 
@@ -103,8 +103,20 @@ pub struct JoinArrival {
 pub enum PushError {
     /// The queue is at its bound.
     Full,
+    /// The room's state cannot be saved, and it keeps as much besides as it may.
+    Overdue,
     /// The room has closed.
     Closed,
+}
+
+impl From<PushError> for ErrorCode {
+    fn from(error: PushError) -> Self {
+        match error {
+            PushError::Full => Self::QueueFull,
+            PushError::Overdue => Self::SnapshotOverdue,
+            PushError::Closed => Self::RoomClosed,
+        }
+    }
 }
 
 /// Joins, client messages and server events are refused when the queue is full. Everything else is bounded by what it
@@ -121,6 +133,7 @@ struct Inner {
     items: VecDeque<Arrival>,
     refusable: usize,
     bytes: usize,
+    overdue: bool,
     closed: bool,
     waker: Option<Waker>,
 }
@@ -159,6 +172,11 @@ impl RoomQueue {
         Poll::Ready(())
     }
 
+    /// Whether what may be refused is, since the room's state cannot be saved.
+    pub(crate) fn set_overdue(&self, overdue: bool) {
+        self.inner.lock().overdue = overdue;
+    }
+
     /// Refuses everything from now on, and takes what still waits.
     pub(crate) fn close(&self, into: &mut VecDeque<Arrival>) {
         let mut inner = self.inner.lock();
@@ -174,6 +192,9 @@ impl Inner {
             return Err(PushError::Closed);
         }
         if let Some(bytes) = weight {
+            if self.overdue {
+                return Err(PushError::Overdue);
+            }
             if self.refusable >= max_len || self.bytes + bytes > max_bytes {
                 return Err(PushError::Full);
             }

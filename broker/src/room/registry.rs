@@ -219,12 +219,11 @@ impl Registry {
             let failure = Failure::from(ErrorCode::UnknownType).because("the room has no such event");
             return Err(failure.with("event", event));
         }
-        room.push(Arrival::Event { name: event.into(), payload }).map_err(|error| match error {
-            PushError::Full => {
+        room.push(Arrival::Event { name: event.into(), payload }).map_err(|error| {
+            if error == PushError::Full {
                 self.metrics.queue_full.inc();
-                ErrorCode::QueueFull.into()
             }
-            PushError::Closed => ErrorCode::RoomClosed.into(),
+            ErrorCode::from(error).into()
         })
     }
 

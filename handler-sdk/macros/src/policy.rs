@@ -36,6 +36,8 @@ const SAME_ACCOUNT: Form = Form::Word(&[
     ("allow", "SameAccount", "Allow"),
 ]);
 
+const ON_DIVERGENCE: Form = Form::Word(&[("resync", "OnDivergence", "Resync"), ("stop", "OnDivergence", "Stop")]);
+
 /// Every key but `kind`, with the field of `Policy` that it sets.
 const KEYS: &[(&str, &str, Form)] = &[
     ("max_players", "max_players", Form::Count(1, u32::MAX as u64)),
@@ -58,7 +60,12 @@ const KEYS: &[(&str, &str, Form)] = &[
     ("latest_topics", "latest_topics", Form::Names),
     ("max_latest", "max_latest", ANY),
     ("handled", "handled", Form::Flag("Handled", "Told")),
-    ("on_panic", "on_panic", Form::Word(&[("go_on", "OnPanic", "GoOn"), ("close", "OnPanic", "Close")])),
+    ("on_panic", "on_panic", Form::Word(&[("restore", "OnPanic", "Restore"), ("close", "OnPanic", "Close")])),
+    ("on_divergence", "on_divergence", ON_DIVERGENCE),
+    ("snapshot_every", "snapshot_every", Form::Count(1, u32::MAX as u64)),
+    ("snapshot_bytes", "snapshot_bytes", Form::Bytes),
+    ("snapshot_age", "snapshot_age_ms", Form::Millis),
+    ("max_snapshot_bytes", "max_snapshot_bytes", Form::Bytes),
     ("close_grace", "close_grace_ms", Form::Millis),
 ];
 

@@ -306,6 +306,31 @@ pub(super) async fn queue_full() -> Told {
     told(&broker, last.unwrap())
 }
 
+pub(super) async fn snapshot_overdue() -> Told {
+    let broker = start().await;
+    let (ann, bob) = (connect(&broker).await, connect(&broker).await);
+    let mut room = ann.create("stubborn", &()).await.unwrap();
+    let mut other = bob.join_by_id(room.id(), &()).await.unwrap();
+    room.request::<()>("harden", &()).await.unwrap();
+    let text = json!({"text": "x".repeat(500)});
+    let failure = loop {
+        if let Err(ClientError::Refused(failure)) = room.request::<()>("say", &text).await {
+            break failure;
+        }
+    };
+    assert_eq!(refusal(bob.join_by_id(room.id(), &()).await).code, "already_joined");
+    assert_eq!(refusal(connect(&broker).await.join_by_id(room.id(), &()).await).code, failure.code);
+    room.send("say", &text).unwrap();
+    assert_eq!(refused(&mut room).await.1.code, failure.code);
+    assert!(broker.metrics().snapshots_failed.get() > 0);
+    // Who is in may leave, and what the room owes itself comes. Once the state can be saved, all is well again.
+    other.leave().await.unwrap();
+    while let Err(error) = room.request::<()>("say", &text).await {
+        assert_eq!(error.code(), failure.code);
+    }
+    told(&broker, failure)
+}
+
 pub(super) async fn topic_denied() -> Told {
     let broker = start().await;
     let client = connect(&broker).await;

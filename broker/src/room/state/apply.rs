@@ -28,32 +28,33 @@ pub struct WorkStart {
 impl<L: Link> RoomState<L> {
     /// Takes what the handler made of the input that was numbered last. Kicks, closes and refused joins have taken effect when
     /// this returns. Returns the work to begin.
-    pub fn apply(&mut self, input: &Input, outcome: Outcome) -> Vec<WorkStart> {
+    pub fn apply(&mut self, input: &Input, outcome: &Outcome) -> Vec<WorkStart> {
         let mut works = Vec::new();
-        match outcome.result {
-            Err(fault) => self.fault(input, fault),
+        match &outcome.result {
+            Err(fault) => self.fault(input, fault.clone()),
             Ok(()) => {
-                let joiner = self.take_effect(input, outcome.view);
-                let count = outcome.outputs.len() as u32;
+                let joiner = self.take_effect(input, outcome.view.clone());
                 let mut result = None;
-                for (index, output) in (0..).zip(outcome.outputs) {
+                for (index, output) in (0..).zip(&outcome.outputs) {
                     let place = Place { seq: input.seq, index };
                     match output {
                         Output::Run { name, arguments } => {
-                            self.works.insert(WorkId(place));
-                            works.push(WorkStart { id: WorkId(place), name, arguments });
+                            let (id, name, arguments) = (WorkId(place), name.clone(), arguments.clone());
+                            self.works.insert(id);
+                            works.push(WorkStart { id, name, arguments });
                         }
                         Output::Close { result: given } => result = Some(given),
-                        output => self.release(place, output, joiner),
+                        output => self.release(place, output.clone(), joiner),
                     }
                 }
+                let count = outcome.outputs.len() as u32;
                 self.tally.outputs += u64::from(count);
                 if let Some(result) = result {
-                    self.end(Place { seq: input.seq, index: count }, "closed", &result, ErrorCode::RoomClosed.into());
+                    self.end(Place { seq: input.seq, index: count }, "closed", result, ErrorCode::RoomClosed.into());
                 }
             }
         }
-        self.after(input);
+        self.after(input, matches!(outcome.result, Err(Fault::Panicked(_))));
         works
     }
 
@@ -266,9 +267,10 @@ impl<L: Link> RoomState<L> {
     }
 
     /// What follows from any input, whether it worked or not.
-    fn after(&mut self, input: &Input) {
+    fn after(&mut self, input: &Input, set_aside: bool) {
         if let Cause::Message { from, .. } = &input.cause {
-            self.tally.handled += 1;
+            let tally = if set_aside { &mut self.tally.set_aside } else { &mut self.tally.handled };
+            *tally += 1;
             if let Some(member) = self.members.get_mut(from.player) {
                 member.handled = from.no;
             }
@@ -293,6 +295,13 @@ impl<L: Link> RoomState<L> {
         };
         // After all outputs of the last input, however many there were.
         self.end(Place { seq: self.seq, index: u32::MAX }, code, &NIL, latecomers.into());
+    }
+
+    /// The room cannot go on, whatever its handler says.
+    pub fn fail(&mut self, failure: Failure) {
+        if !self.ended() {
+            self.end(Place { seq: self.seq, index: u32::MAX }, "room_failed", &NIL, failure);
+        }
     }
 
     /// Tells all members, and from now on everybody else, that this is over.

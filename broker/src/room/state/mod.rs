@@ -94,6 +94,8 @@ pub struct RoomState<L> {
     departed: Vec<L>,
     /// Members no more, of whose leave the handler has still to hear.
     leaving: VecDeque<(PlayerId, Leave)>,
+    /// Members that are to be shown a fresh view, since what they have seen is no more.
+    unseen: VecDeque<PlayerId>,
     types: TypeTable,
     timers: Timers,
     ticker: Ticker,
@@ -125,6 +127,8 @@ pub struct Tally {
     pub outputs: u64,
     /// Client messages handled.
     pub handled: u64,
+    /// Client messages on which the handler panicked.
+    pub set_aside: u64,
     /// Client messages whose sender was gone.
     pub orphaned: u64,
     /// Inputs that were refused or failed.
@@ -155,6 +159,7 @@ impl<L: Link> RoomState<L> {
             joining: None,
             departed: Vec::new(),
             leaving: VecDeque::new(),
+            unseen: VecDeque::new(),
             types: TypeTable::new(kind.routes()),
             timers: Timers::default(),
             ticker: Ticker::new(&kind.policy),
@@ -259,6 +264,11 @@ impl<L: Link> RoomState<L> {
         (self.members.contains(player) && !self.ended()).then(|| self.number(Cause::View { player }))
     }
 
+    /// All members need a fresh view.
+    pub fn resync(&mut self) {
+        self.unseen = self.members.iter_mut().map(|member| member.player.id).collect();
+    }
+
     /// A member is gone, or wants to go.
     pub fn leave(&mut self, player: PlayerId, why: &Leave) -> Option<Input> {
         let mut member = self.remove(player)?;
@@ -341,6 +351,11 @@ impl<L: Link> RoomState<L> {
         if let Some(input) = self.next_leaving() {
             return Some(input);
         }
+        while let Some(player) = self.unseen.pop_front() {
+            if let Some(input) = self.view(player) {
+                return Some(input);
+            }
+        }
         if let Phase::Closing { until_us, why } = self.phase
             && until_us <= self.now_us
         {
@@ -379,7 +394,7 @@ impl<L: Link> RoomState<L> {
             Phase::Closing { until_us, .. } => Some(until_us),
             Phase::Ended(_) => return None,
         };
-        let leaving = (!self.leaving.is_empty()).then_some(0);
+        let leaving = (!self.leaving.is_empty() || !self.unseen.is_empty()).then_some(0);
         let away = self.away.first().map(|(until_us, _)| *until_us);
         [leaving, closing, away, self.timers.next_us(), self.ticker.next_us()].into_iter().flatten().min()
     }

@@ -17,7 +17,7 @@ use parlor_protocol::room::{Audience, Cause, Door, Fault, Input, Origin, Outcome
 use parlor_protocol::{BrokerFrame, Codec, Failure, PlayerId, Policy, RoomId, RoomNo};
 
 use super::{Link, Newcomer, RoomState, Shown, WorkStart};
-use crate::host::{Host, HostMaker};
+use crate::host::{Host, HostMaker, MayFail};
 use crate::room::Kind;
 use crate::wire::SharedFrame;
 
@@ -83,6 +83,14 @@ impl HostMaker for NoHost {
     fn make(&self, _: &RoomId) -> Box<dyn Host> {
         unreachable!("the state does not know of hosts")
     }
+
+    fn restore(&self, room: &RoomId, _: &Bytes) -> Result<Box<dyn Host>, Failure> {
+        Ok(self.make(room))
+    }
+
+    fn may_fail(&self) -> MayFail {
+        MayFail::No
+    }
 }
 
 fn state(policy: Policy) -> RoomState<Probe> {
@@ -102,7 +110,7 @@ fn open(policy: Policy) -> RoomState<Probe> {
 
 /// Has an input handled with this outcome, in a batch of its own.
 fn apply(state: &mut RoomState<Probe>, input: &Input, outcome: Outcome) -> Vec<WorkStart> {
-    let works = state.apply(input, outcome);
+    let works = state.apply(input, &outcome);
     state.members.end_batch(|_| true);
     works
 }

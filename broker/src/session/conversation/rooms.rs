@@ -290,10 +290,7 @@ fn missing(field: &str) -> Failure {
 }
 
 fn failure(error: PushError) -> Failure {
-    match error {
-        PushError::Full => ErrorCode::QueueFull.into(),
-        PushError::Closed => ErrorCode::RoomClosed.into(),
-    }
+    ErrorCode::from(error).into()
 }
 
 fn own(payload: Bytes) -> Bytes {

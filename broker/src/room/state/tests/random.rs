@@ -55,7 +55,7 @@ impl World {
             empty_ttl_ms: rng.random_range(200..2_000),
             client_topics: vec!["t0".into(), "t1".into()],
             handled: if rng.random_bool(0.5) { Handled::Told } else { Handled::Silent },
-            on_panic: if rng.random_bool(0.5) { OnPanic::Close } else { OnPanic::GoOn },
+            on_panic: if rng.random_bool(0.5) { OnPanic::Close } else { OnPanic::Restore },
             close_grace_ms: [0, 300][rng.random_range(0..2)],
             ..Policy::default()
         };
@@ -272,7 +272,7 @@ impl World {
             .filter(|(_, output)| matches!(output, Output::Run { .. }))
             .map(|(index, _)| WorkId(Place { seq: input.seq, index }))
             .collect();
-        let works = self.state.apply(&input, outcome);
+        let works = self.state.apply(&input, &outcome);
         assert_eq!(works.iter().map(|work| work.id).collect::<Vec<_>>(), asked);
         self.works.extend(asked);
         if !self.model.kicked.is_empty() && self.model.ended.is_none() {
