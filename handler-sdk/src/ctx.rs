@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use parlor_protocol::codec::to_payload;
+use parlor_protocol::limits::MAX_UINT;
 use parlor_protocol::room::{Audience, Door, Output};
 use parlor_protocol::{ErrorCode, Place, Seq, msgpack};
 use rand::SeedableRng;
@@ -187,7 +188,7 @@ impl Ctx {
             self.fail(format!("`{}` is not an event of this room: add #[msg::event(\"{0}\")]", M::TYPE));
         }
         let payload = self.encode(&event);
-        let delay_ms = u64::try_from(delay.as_micros().div_ceil(1000)).unwrap_or(u64::MAX).max(1);
+        let delay_ms = u64::try_from(delay.as_micros().div_ceil(1000)).unwrap_or(MAX_UINT).clamp(1, MAX_UINT);
         let size = payload.len() as u64;
         self.push(Output::After { delay_ms, event: M::TYPE.into(), payload }, size);
         id

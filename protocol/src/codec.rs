@@ -11,7 +11,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 
 use crate::frame::TypeRef;
-use crate::limits::MAX_UINT;
+use crate::limits::{MAX_DEPTH, MAX_UINT};
 use crate::msgpack::{self, Malformed};
 
 /// How frames are written on a connection, chosen by its sub-protocol.
@@ -103,6 +103,9 @@ pub enum FieldError {
     /// A field has another type than it should.
     #[error("field `{0}` is not {1}")]
     Wrong(&'static str, &'static str),
+    /// An array has more elements than it may have.
+    #[error("field `{0}` has more than {1} elements")]
+    TooMany(&'static str, u32),
     /// A map field lacks something or has it wrong.
     #[error("field `{0}`: {1}")]
     Map(&'static str, String),
@@ -182,12 +185,7 @@ impl<'a> FrameReader<'a> {
     /// [`FieldError`] when it is not exactly one array.
     pub fn open(codec: Codec, frame: &'a Bytes) -> Result<Self, FieldError> {
         let form = match codec {
-            Codec::MsgPack => {
-                msgpack::check_frame(frame)?;
-                let mut rest: &[u8] = frame;
-                let left = rmp::decode::read_array_len(&mut rest).map_err(|_| FieldError::NotAnArray)?;
-                Form::MsgPack { frame, at: frame.len() - rest.len(), left }
-            }
+            Codec::MsgPack => return Self::open_packed(frame, MAX_DEPTH + 1),
             Codec::Json => {
                 let JsonFields(fields) =
                     serde_json::from_slice(frame).map_err(|error| FieldError::Json(brief(&error)))?;
@@ -197,17 +195,24 @@ impl<'a> FrameReader<'a> {
         Ok(Self { form })
     }
 
+    /// Opens a MessagePack frame of at most so many levels, having checked that all of it is well-formed.
+    pub(crate) fn open_packed(frame: &'a Bytes, levels: usize) -> Result<Self, FieldError> {
+        msgpack::check_levels(frame, levels)?;
+        let mut rest: &[u8] = frame;
+        let left = rmp::decode::read_array_len(&mut rest).map_err(|_| FieldError::NotAnArray)?;
+        Ok(Self { form: Form::MsgPack { frame, at: frame.len() - rest.len(), left } })
+    }
+
     /// An unsigned integer up to 2^53 - 1.
     ///
     /// # Errors
     /// [`FieldError`] when it is missing or something else.
     pub fn uint(&mut self, name: &'static str) -> Result<u64, FieldError> {
-        let wrong = FieldError::Wrong(name, "an unsigned integer below 2^53");
         let value = match self.raw(name)? {
             Raw::MsgPack(mut bytes) => rmp::decode::read_int::<u64, _>(&mut bytes).ok(),
             Raw::Json(text) => text.parse().ok(),
         };
-        value.filter(|n| *n <= MAX_UINT).ok_or(wrong)
+        value.filter(|n| *n <= MAX_UINT).ok_or(not_uint(name))
     }
 
     /// An unsigned integer that fits in 32 bits.
@@ -227,6 +232,35 @@ impl<'a> FrameReader<'a> {
             Raw::MsgPack(bytes) => rmp_serde::from_slice(bytes).map_err(|e| FieldError::Map(name, brief(&e))),
             Raw::Json(text) => serde_json::from_str(text).map_err(|e| FieldError::Map(name, brief(&e))),
         }
+    }
+
+    /// The same, or nil.
+    pub(crate) fn uint_or_nil(&mut self, name: &'static str) -> Result<Option<u64>, FieldError> {
+        let number: Option<u64> = self.value(name)?;
+        if number.is_none_or(|number| number <= MAX_UINT) { Ok(number) } else { Err(not_uint(name)) }
+    }
+
+    /// An array of at most `max` elements, in MessagePack. They are counted before memory is spent on them.
+    pub(crate) fn list<T: DeserializeOwned>(&mut self, name: &'static str, max: u32) -> Result<Vec<T>, FieldError> {
+        if let Form::MsgPack { frame, at, left: 1.. } = &self.form {
+            let count = rmp::decode::read_array_len(&mut &frame[*at..]);
+            let count = count.map_err(|_| FieldError::Wrong(name, "an array"))?;
+            if count > max {
+                return Err(FieldError::TooMany(name, max));
+            }
+        }
+        self.value(name)
+    }
+
+    /// Binary, in MessagePack: a slice of the frame.
+    pub(crate) fn bin(&mut self, name: &'static str) -> Result<Bytes, FieldError> {
+        let wrong = FieldError::Wrong(name, "binary");
+        let (Raw::MsgPack(mut data), Form::MsgPack { frame, .. }) = (self.raw(name)?, &self.form) else {
+            return Err(wrong);
+        };
+        // What follows the length is the data, since the field is one well-formed value.
+        rmp::decode::read_bin_len(&mut data).map_err(|_| wrong)?;
+        Ok(frame.slice_ref(data))
     }
 
     /// A message type, by number or by name.
@@ -254,13 +288,11 @@ impl<'a> FrameReader<'a> {
     /// [`FieldError`] when JSON text has no MessagePack form.
     pub fn payload(&mut self) -> Result<Bytes, FieldError> {
         if let Form::MsgPack { frame, at, left } = &mut self.form {
-            let (frame, start) = (*frame, *at);
             if *left == 0 {
                 return Ok(NIL);
             }
-            *left -= 1;
-            *at += msgpack::value_len(&frame[start..])?;
-            return Ok(frame.slice(start..*at));
+            let (start, end) = step(frame, at, left)?;
+            return Ok(frame.slice(start..end));
         }
         match self.raw("payload") {
             Ok(Raw::Json(text)) => {
@@ -278,16 +310,26 @@ impl<'a> FrameReader<'a> {
                 if *left == 0 {
                     return Err(FieldError::Missing(name));
                 }
-                *left -= 1;
-                let start = *at;
-                *at += msgpack::value_len(&frame[start..])?;
-                Ok(Raw::MsgPack(&frame[start..*at]))
+                let (start, end) = step(frame, at, left)?;
+                Ok(Raw::MsgPack(&frame[start..end]))
             }
             Form::Json(fields) => {
                 fields.next().flatten().map(|raw| Raw::Json(raw.get())).ok_or(FieldError::Missing(name))
             }
         }
     }
+}
+
+/// Steps over the next field: where it begins and ends. The last one, often the largest, need not be looked through again.
+fn step(frame: &Bytes, at: &mut usize, left: &mut u32) -> Result<(usize, usize), FieldError> {
+    let start = *at;
+    *left -= 1;
+    *at = if *left == 0 { frame.len() } else { start + msgpack::next_len(&frame[start..])? };
+    Ok((start, *at))
+}
+
+fn not_uint(name: &'static str) -> FieldError {
+    FieldError::Wrong(name, "an unsigned integer below 2^53")
 }
 
 /// Writes one frame, field by field, behind whatever `out` holds already.
@@ -345,6 +387,13 @@ impl<'a> FrameWriter<'a> {
                 }
             }
         }
+        self
+    }
+
+    /// Binary, in MessagePack.
+    #[must_use]
+    pub(crate) fn bin(self, data: &[u8]) -> Self {
+        let _ = rmp::encode::write_bin(self.out, data);
         self
     }
 

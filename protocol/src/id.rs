@@ -71,6 +71,10 @@ number! {
     RoomNo(u32)
 }
 number! {
+    /// A room's number on one worker's connection, never used twice on it.
+    WorkerRoom(u32)
+}
+number! {
     /// A member's number within its room, from 1, never used twice in a room.
     PlayerId(u32)
 }

@@ -57,6 +57,9 @@ pub fn check_frame(bytes: &[u8]) -> Result<(), Malformed> {
     whole(bytes, len_within(bytes, MAX_DEPTH + 1)?)
 }
 
+/// Levels that any frame may have: what a frame between broker and worker has around values that may be nearly as deep as payloads.
+pub(crate) const MAX_LEVELS: usize = MAX_DEPTH + 6;
+
 /// Whether a well-formed value holds an extension type anywhere, the one thing in MessagePack that has no JSON form at all.
 pub fn holds_extension(bytes: &[u8]) -> bool {
     let mut scan = Scan { rest: bytes };
@@ -72,6 +75,16 @@ pub fn holds_extension(bytes: &[u8]) -> bool {
     false
 }
 
+/// Checks that `bytes` is exactly one value of at most `levels` levels, which is no more than [`MAX_LEVELS`].
+pub(crate) fn check_levels(bytes: &[u8], levels: usize) -> Result<(), Malformed> {
+    whole(bytes, len_within(bytes, levels.min(MAX_LEVELS))?)
+}
+
+/// The length of the first value in what was found to be well-formed already, however deep.
+pub(crate) fn next_len(checked: &[u8]) -> Result<usize, Malformed> {
+    len_within(checked, MAX_LEVELS)
+}
+
 fn whole(bytes: &[u8], len: usize) -> Result<(), Malformed> {
     if len == bytes.len() { Ok(()) } else { Err(Malformed::Trailing) }
 }
@@ -79,7 +92,7 @@ fn whole(bytes: &[u8], len: usize) -> Result<(), Malformed> {
 fn len_within(bytes: &[u8], max_depth: usize) -> Result<usize, Malformed> {
     let mut scan = Scan { rest: bytes };
     // How many values are still owed on each open level; the outermost owes the one that is measured.
-    let mut owed = [0u64; MAX_DEPTH + 2];
+    let mut owed = [0u64; MAX_LEVELS + 1];
     owed[0] = 1;
     let mut depth = 0;
     loop {

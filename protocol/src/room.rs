@@ -1,6 +1,7 @@
 //! A room as its handler sees it: inputs in, an outcome with outputs out.
 //!
-//! These types are what passes between the broker's room actor and whatever runs the handler, in the same process or not.
+//! These types are what passes between the broker's room actor and whatever runs the handler, in the same process or not. How they
+//! are encoded is part of the worker protocol: PROTOCOL.md describes it, and `fixtures/worker-frames.json` pins it.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -25,12 +26,13 @@ pub struct Input {
 
 /// What happened.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Cause {
     /// The room begins. Always input 1, never again.
     Open {
         /// The room's public name.
         room: RoomId,
-        /// From which all the room's randomness derives.
+        /// From which all the room's randomness derives. At most 2^53 - 1, as all integers on a wire.
         seed: u64,
         /// What the creator asked for.
         options: Bytes,
@@ -42,6 +44,7 @@ pub enum Cause {
         /// What the joiner said.
         options: Bytes,
         /// The ticket that let it in, used up by this.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         ticket: Option<UsedTicket>,
     },
     /// A member has lost its connection; its seat is kept for the policy's `resume`.
@@ -108,6 +111,7 @@ pub enum Cause {
         /// The work function's name.
         name: Cow<'static, str>,
         /// What came of it.
+        #[serde(with = "Ended")]
         result: Result<Bytes, Failure>,
     },
     /// The server side says something.
@@ -161,6 +165,7 @@ pub struct Origin {
 
 /// Why a member is gone.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Leave {
     /// It asked to leave.
     Left,
@@ -174,6 +179,7 @@ pub enum Leave {
 
 /// Why a room is to be closed from outside.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum CloseWhy {
     /// An operator or the game's backend asked for it.
     Requested,
@@ -195,10 +201,13 @@ pub struct WorkId(pub Place);
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Outcome {
     /// Whether it worked.
+    #[serde(rename = "fault", default = "fault::none", skip_serializing_if = "Result::is_ok", with = "fault")]
     pub result: Result<(), Fault>,
     /// In order; none when it did not work.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub outputs: Vec<Output>,
     /// What a member gets to see, after a join or a [`Cause::View`] that worked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub view: Option<Bytes>,
 }
 
@@ -207,10 +216,46 @@ impl Outcome {
     pub fn failed(fault: Fault) -> Self {
         Self { result: Err(fault), outputs: Vec::new(), view: None }
     }
+
+    /// Whether later inputs must not be handled before this has taken effect: a member is sent away, the room ends, or the handler
+    /// panicked, which the policy may answer by ending the room. What is handled behind such an outcome is void.
+    pub fn cuts(&self) -> bool {
+        matches!(self.result, Err(Fault::Panicked(_)))
+            || self.outputs.iter().any(|output| matches!(output, Output::Kick { .. } | Output::Close { .. }))
+    }
+}
+
+/// How a result travels: as `{ok: …}` or `{error: …}`.
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "Result", rename_all = "snake_case")]
+enum Ended<T, E> {
+    Ok(T),
+    #[serde(rename = "error")]
+    Err(E),
+}
+
+/// How an outcome says that it worked: by naming no fault.
+mod fault {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    use super::Fault;
+
+    pub(super) fn none() -> Result<(), Fault> {
+        Ok(())
+    }
+
+    pub(super) fn serialize<S: Serializer>(result: &Result<(), Fault>, out: S) -> Result<S::Ok, S::Error> {
+        result.as_ref().err().serialize(out)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Result<(), Fault>, D::Error> {
+        Ok(Option::deserialize(from)?.map_or(Ok(()), Err))
+    }
 }
 
 /// Why an input did not work.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Fault {
     /// The handler refused it: the sender's affair.
     Refused(Failure),
@@ -220,6 +265,7 @@ pub enum Fault {
 
 /// One thing that a handler wants done.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Output {
     /// A message for members.
     Publish {
@@ -315,6 +361,7 @@ pub enum Output {
 
 /// For whom a publish is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Audience {
     /// All members.
     All,
@@ -328,6 +375,7 @@ pub enum Audience {
 
 /// Whether newcomers may come in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Door {
     /// They may.
     Open,
@@ -337,6 +385,7 @@ pub enum Door {
 
 /// What a member may be interested in. Names may be offered to clients; cells are for the server's own use.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Topic {
     /// A named topic.
     Name(Arc<str>),

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use dashmap::DashMap;
 use parking_lot::Mutex;
 use parlor_protocol::frame::Role;
+use parlor_protocol::limits::MAX_UINT;
 use parlor_protocol::room::{CloseWhy, Door};
 use parlor_protocol::{ErrorCode, Failure, RoomId, RoomNo};
 use rand::RngExt;
@@ -350,7 +351,7 @@ impl Registry {
         self.metrics.rooms.inc();
         self.metrics.rooms_opened.inc();
         let options = if wish.options.is_empty() { parlor_protocol::codec::NIL } else { wish.options };
-        Ok((room, Opening { options, seed: rand::rng().random(), claim }))
+        Ok((room, Opening { options, seed: rand::rng().random_range(0..=MAX_UINT), claim }))
     }
 
     /// Starts the room's actor. Not to be called under a lock: a shard that has stopped gives the room up on the spot.

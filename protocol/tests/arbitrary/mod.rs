@@ -1,4 +1,7 @@
 //! Arbitrary frames, with payloads made of arbitrary nested values.
+#![allow(dead_code, reason = "each test uses its own part")]
+
+pub(crate) mod worker;
 
 use bytes::Bytes;
 use parlor_protocol::codec::to_payload;

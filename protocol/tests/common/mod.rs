@@ -3,6 +3,7 @@
 
 mod from_broker;
 mod to_broker;
+pub(crate) mod worker;
 
 use bytes::Bytes;
 use parlor_protocol::codec::NotRepresentable;

@@ -9,6 +9,7 @@ mod keys;
 mod outbox;
 mod session;
 mod websocket;
+mod worker_frames;
 
 pub use config::config;
 pub use echo::echo;
@@ -17,12 +18,13 @@ pub use head::head;
 pub use keys::keys;
 pub use outbox::outbox;
 pub use session::session;
+pub use worker_frames::worker_frame;
 
 /// A function that takes any bytes.
 pub type Target = fn(&[u8]);
 
 /// All targets by name: that of the fuzzer, and of the folder with its inputs.
-pub const TARGETS: [(&str, Target); 8] = [
+pub const TARGETS: [(&str, Target); 9] = [
     ("broker_frame", broker_frame),
     ("client_frame", client_frame),
     ("config", config),
@@ -31,4 +33,5 @@ pub const TARGETS: [(&str, Target); 8] = [
     ("keys", keys),
     ("outbox", outbox),
     ("session", session),
+    ("worker_frame", worker_frame),
 ];

@@ -49,29 +49,43 @@ macro_rules! replayed {
     };
 }
 
-replayed! { broker_frame client_frame config echo head keys outbox session }
+replayed! { broker_frame client_frame config echo head keys outbox session worker_frame }
 
-/// The golden frames, and each of them cut off, and with one byte changed, at every place.
+/// What is in a fixture file.
+fn golden(file: &str) -> Vec<Value> {
+    let golden = fs::read_to_string(root().join("protocol/fixtures").join(file)).unwrap();
+    serde_json::from_str(&golden).unwrap()
+}
+
+fn packed(entry: &Value) -> Vec<u8> {
+    let digits = entry["msgpack"].as_str().unwrap().as_bytes().chunks(2);
+    digits.map(|hex| u8::from_str_radix(std::str::from_utf8(hex).unwrap(), 16).unwrap()).collect()
+}
+
+/// These bytes, and cut off, and with one byte changed, at every place.
+fn near(bytes: &[u8], target: Target) {
+    target(bytes);
+    for at in 0..bytes.len() {
+        target(&bytes[..at]);
+        let mut changed = bytes.to_vec();
+        changed[at] = TELLING[at % TELLING.len()];
+        target(&changed);
+    }
+}
+
 #[test]
 fn golden_frames_and_what_is_near_them() {
-    let golden = fs::read_to_string(root().join("protocol/fixtures/frames.json")).unwrap();
-    let golden: Vec<Value> = serde_json::from_str(&golden).unwrap();
-    for entry in &golden {
+    for entry in golden("frames.json") {
         let target: Target =
             if entry["direction"] == "to_broker" { targets::client_frame } else { targets::broker_frame };
-        let packed = entry["msgpack"].as_str().unwrap().as_bytes().chunks(2);
-        let packed: Vec<u8> =
-            packed.map(|hex| u8::from_str_radix(std::str::from_utf8(hex).unwrap(), 16).unwrap()).collect();
-        for bytes in [packed, entry["json"].to_string().into_bytes()] {
-            target(&bytes);
-            for at in 0..bytes.len() {
-                target(&bytes[..at]);
-                let mut changed = bytes.clone();
-                changed[at] = TELLING[at % TELLING.len()];
-                target(&changed);
-            }
-        }
+        near(&packed(&entry), target);
+        near(entry["json"].to_string().as_bytes(), target);
     }
+}
+
+#[test]
+fn golden_frames_of_workers_and_what_is_near_them() {
+    golden("worker-frames.json").iter().for_each(|entry| near(&packed(entry), targets::worker_frame));
 }
 
 /// Frames of the largest size that are made to cost their reader the most.
@@ -107,4 +121,43 @@ fn no_frame_costs_its_reader_more_than_it_weighs() {
         targets::client_frame(&frame);
         targets::broker_frame(&frame);
     }
+}
+
+/// The same between broker and worker.
+#[test]
+fn no_worker_s_frame_costs_the_broker_more_than_it_weighs() {
+    let list = |before: &[u8], piece: &[u8]| {
+        let count = (FRAME - before.len()) / piece.len();
+        [before, &[0xdc], &(count as u16).to_be_bytes(), &piece.repeat(count)].concat()
+    };
+    let text = |text: &str| [&[0xa0 | text.len() as u8][..], text.as_bytes()].concat();
+    let outcome = |field: &str| [&[0x95, 66, 3, 1, 6, 0x91, 0x81][..], &text(field)].concat();
+    let property = [
+        &outcome("outputs")[..],
+        &[0x91, 0x81],
+        &text("set_property"),
+        &[0x82],
+        &text("name"),
+        &[0xa0],
+        &text("value"),
+    ];
+    let property = property.concat();
+    let hello = [&[0x92, 65, 0x81][..], &text("kinds")].concat();
+    let routes = [&hello[..], &[0x91, 0x82], &text("name"), &text("k"), &text("routes")].concat();
+    let frames = [
+        list(&[0x95, 66, 3, 1, 6], &[0x80]),
+        list(&[0x94, 100, 3, 1], &[0x80]),
+        list(&outcome("outputs"), &[0xc0]),
+        list(&outcome("outputs"), &[&[0x81][..], &text("lock"), &text("open")].concat()),
+        list(&property, &[0xc0]),
+        list(&property, &[0x90]),
+        list(&property, &[0x81, 0xa0, 0xc0]),
+        list(&property, &[&[0x81, 0xa0].repeat(MAX_DEPTH - 2)[..], &[0xc0]].concat()),
+        list(&hello, &[0x80]),
+        list(&routes, &[0xa0]),
+        [&outcome("view")[..], &[0xc6, 0xff, 0xff, 0xff, 0xff]].concat(),
+        [&outcome("fault")[..], &[0xdb, 0, 0, 0x3f, 0xff], &[0xc3; 0x3fff]].concat(),
+        [&outcome("fault")[..], &[0xdb, 0, 0, 0x3f, 0xff], &[b'\n'; 0x3fff]].concat(),
+    ];
+    frames.iter().for_each(|frame| targets::worker_frame(frame));
 }
