@@ -66,6 +66,10 @@ impl Load {
 async fn play(crowd: &mut Crowd, shared: &Shared, phases: Phases) -> (Cost, u64) {
     let dues = std::mem::take(&mut crowd.dues);
     let schedule = Schedule::new(&shared.script.actions, dues.len(), phases);
+    if phases.warmup.is_zero() {
+        // The first answers may be there before this task has its turn again.
+        shared.tally.measure();
+    }
     let began = Instant::now();
     let pacer = tokio::task::spawn_blocking(move || pace(schedule, &dues, began, phases));
     let until = |at| tokio::time::sleep_until(tokio::time::Instant::from_std(began + at));
