@@ -59,6 +59,7 @@ error_codes! {
     AlreadyJoined "already_joined" false "this session is in that room already";
     TooManyRooms "too_many_rooms" true "this session is in as many rooms as it may be";
     ServerFull "server_full" true "the broker holds as many rooms as it may";
+    NoWorker "no_worker" true "there is nobody at present to run rooms of this kind";
     NotAMember "not_a_member" false "this session is not in that room";
     Spectator "spectator" false "spectators may not send";
     UnknownType "unknown_type" false "the room has no handler for this message type";

@@ -63,6 +63,9 @@ pub struct Policy {
     pub snapshot_age_ms: u64,
     /// Bytes of a saved state. Default 16 MiB: some 20 ms to save.
     pub max_snapshot_bytes: u64,
+    /// Milliseconds without any input after which a handler in another process is given up, its state saved, until the next one. Default
+    /// 60,000: nobody is about to say something.
+    pub sleep_after_ms: u64,
     /// Milliseconds that a room may go on after its `close` hook when the hook did not end it. Default 0; at most 8,000
     /// count when the broker shuts down.
     pub close_grace_ms: u64,
@@ -122,6 +125,7 @@ impl Default for Policy {
             snapshot_bytes: 256 << 10,
             snapshot_age_ms: 60_000,
             max_snapshot_bytes: 16 << 20,
+            sleep_after_ms: 60_000,
             close_grace_ms: 0,
         }
     }

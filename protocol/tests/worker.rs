@@ -11,7 +11,8 @@ use parlor_protocol::limits::MAX_UINT;
 use parlor_protocol::msgpack::Malformed;
 use parlor_protocol::room::{Audience, Cause, Fault, Origin, Outcome, Output, TimerId, Topic};
 use parlor_protocol::worker::{
-    FromWorker, MAX_BATCH, MAX_ENVELOPE, MAX_VALUE_DEPTH, ToWorker, Unfit, WorkerFrameError, WorkerRoom, check_outcome,
+    FromWorker, MAX_BATCH, MAX_ENVELOPE, MAX_VALUE_DEPTH, SavedState, ToWorker, Unfit, WorkerFrameError, WorkerRoom,
+    check_outcome,
 };
 use parlor_protocol::{ErrorCode, Failure, Place, PlayerId, Policy, RoomId, Seq};
 use serde_json::{Value, json};
@@ -41,7 +42,7 @@ fn hello(field: &str, value: Value) -> Result<FromWorker, WorkerFrameError> {
 
 #[test]
 fn an_op_must_be_known() {
-    for op in [0, 1, 10, 33, 64, 72, 96, 106, 255, 256, 321, MAX_UINT] {
+    for op in [0, 1, 10, 33, 64, 72, 96, 107, 255, 256, 321, MAX_UINT] {
         assert_eq!(from_worker(&json!([op, 3])), Err(WorkerFrameError::UnknownOp(op)));
         assert_eq!(to_worker(&json!([op, 3])), Err(WorkerFrameError::UnknownOp(op)));
     }
@@ -60,7 +61,8 @@ fn every_field_must_be_there() {
         (json!([66, 3, 1, 6]), "outcomes"),
         (json!([67, 3, 1]), "seq"),
         (json!([67, 3, 1, 6]), "error"),
-        (json!([67, 3, 1, 6, null]), "state"),
+        (json!([67, 3, 1, 6, null]), "version"),
+        (json!([67, 3, 1, 6, null, "1"]), "state"),
         (json!([68, 3, 1]), "error"),
         (json!([69, 3, 1, 6]), "index"),
         (json!([69, 3, 1, 6, 0]), "error"),
@@ -74,13 +76,16 @@ fn every_field_must_be_there() {
         (json!([99, 3, 1]), "id"),
         (json!([99, 3, 1, "r"]), "kind"),
         (json!([99, 3, 1, "r", "arena"]), "seq"),
-        (json!([99, 3, 1, "r", "arena", 6]), "state"),
+        (json!([99, 3, 1, "r", "arena", 6]), "version"),
+        (json!([99, 3, 1, "r", "arena", 6, "1"]), "state"),
         (json!([100, 3, 1]), "inputs"),
         (json!([101, 3]), "epoch"),
+        (json!([101, 3, 1]), "version"),
         (json!([102, 3, 1, 6, 1]), "key"),
         (json!([102, 3, 1, 6, 1, "k"]), "name"),
         (json!([102, 3, 1, 6, 1, "k", "load"]), "arguments"),
         (json!([103]), "room"),
+        (json!([106, 3, 1]), "input"),
     ] {
         assert_eq!(to_worker(&frame), Err(FieldError::Missing(name).into()), "{frame}");
     }
@@ -93,8 +98,8 @@ fn fields_must_be_what_they_are() {
     assert_eq!(from_worker(&json!([68, 3, MAX_UINT + 1, null])), Err(wrong("epoch", uint)));
     assert_eq!(to_worker(&json!([99, 3, 1, "r", "arena", MAX_UINT + 1, null])), Err(wrong("seq", uint)));
     for state in [json!("text"), json!([1, 2]), json!(null), json!(7)] {
-        assert_eq!(from_worker(&json!([67, 3, 1, 6, null, state])), Err(wrong("state", "binary")));
-        assert_eq!(to_worker(&json!([99, 3, 1, "r", "arena", 6, state])), Err(wrong("state", "binary")));
+        assert_eq!(from_worker(&json!([67, 3, 1, 6, null, "1", state])), Err(wrong("state", "binary")));
+        assert_eq!(to_worker(&json!([99, 3, 1, "r", "arena", 6, "1", state])), Err(wrong("state", "binary")));
     }
     assert_eq!(to_worker(&json!([100, 3, 1, {}])), Err(wrong("inputs", "an array")));
     for (frame, name) in [
@@ -107,6 +112,10 @@ fn fields_must_be_what_they_are() {
     ] {
         let error = from_worker(&frame).unwrap_err();
         assert!(matches!(error, WorkerFrameError::Field(FieldError::Map(at, _)) if at == name), "{frame}: {error}");
+    }
+    for input in [json!({"seq": 1, "now_ms": 2}), json!({"seq": 1, "now_ms": 2, "cause": "tick"}), json!([])] {
+        let error = to_worker(&json!([106, 3, 1, input])).unwrap_err();
+        assert!(matches!(error, WorkerFrameError::Field(FieldError::Map("input", _))), "{input}: {error}");
     }
     let bad_id = to_worker(&json!([99, 3, 1, "a b", "arena", null])).unwrap_err();
     assert!(bad_id.to_string().contains("a room id has 1 to 64 characters"), "{bad_id}");
@@ -133,6 +142,9 @@ fn names_have_1_to_64_bytes() {
     for name in ["", &"a".repeat(65)] {
         assert_eq!(hello("kinds", json!([{"name": name}])), Err(WorkerFrameError::Name("kinds.name")));
         assert_eq!(to_worker(&json!([99, 3, 1, "r", name, null])), Err(WorkerFrameError::Name("kind")));
+        assert_eq!(to_worker(&json!([99, 3, 1, "r", "arena", 6, name])), Err(WorkerFrameError::Name("version")));
+        assert_eq!(to_worker(&json!([101, 3, 1, name])), Err(WorkerFrameError::Name("version")));
+        assert_eq!(from_worker(&json!([67, 3, 1, 6, null, name])), Err(WorkerFrameError::Name("version")));
     }
     assert!(hello("token", json!("t".repeat(5000))).is_ok(), "a token may be longer");
 }
@@ -264,11 +276,13 @@ fn what_stands_last_is_not_copied() {
         let bytes = Bytes::from(frame.encode());
         let data = match frame.direction() {
             Direction::FromWorker => match FromWorker::decode(&bytes, MAX).unwrap() {
-                FromWorker::Snapshot { state: Ok(data), .. } | FromWorker::WorkDone { result: Ok(data), .. } => data,
+                FromWorker::Snapshot { state: Ok(state), .. } => state.bytes,
+                FromWorker::WorkDone { result: Ok(data), .. } => data,
                 _ => continue,
             },
             Direction::ToWorker => match ToWorker::decode(&bytes, MAX).unwrap() {
-                ToWorker::Open { snapshot: Some((_, data)), .. } | ToWorker::Run { arguments: data, .. } => data,
+                ToWorker::Open { snapshot: Some((_, state)), .. } => state.bytes,
+                ToWorker::Run { arguments: data, .. } => data,
                 _ => continue,
             },
         };
@@ -279,7 +293,7 @@ fn what_stands_last_is_not_copied() {
 /// A state that a snapshot can bring can be brought back.
 #[test]
 fn an_envelope_is_small() {
-    let state = Bytes::from(vec![0; 100_000]);
+    let state = SavedState { version: "v".repeat(64), bytes: vec![0; 100_000].into() };
     let last = (Seq(MAX_UINT), state.clone());
     let open = ToWorker::Open {
         room: WorkerRoom(u32::MAX),
@@ -288,7 +302,7 @@ fn an_envelope_is_small() {
         kind: "k".repeat(64),
         snapshot: Some(last),
     };
-    assert!(open.encode().len() <= state.len() + MAX_ENVELOPE);
+    assert!(open.encode().len() <= state.bytes.len() + MAX_ENVELOPE);
 }
 
 #[test]

@@ -66,7 +66,7 @@ fn every_op_is_there_and_names_differ() {
             .collect()
     };
     assert_eq!(ops(Direction::FromWorker), (65..=71).collect());
-    assert_eq!(ops(Direction::ToWorker), (97..=105).collect());
+    assert_eq!(ops(Direction::ToWorker), (97..=106).collect());
 }
 
 #[test]

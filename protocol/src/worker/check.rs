@@ -150,8 +150,13 @@ fn within(bytes: u64, max: u64, limit: &'static str) -> Result<(), Unfit> {
     if bytes <= max { Ok(()) } else { Err(Unfit::Size { bytes, limit }) }
 }
 
+/// Whether a property or a parameter nests no deeper than it may.
+pub fn is_shallow(value: &Value) -> bool {
+    fits(value, MAX_VALUE_DEPTH)
+}
+
 fn shallow(field: &'static str, value: &Value) -> Result<(), Unfit> {
-    if fits(value, MAX_VALUE_DEPTH) { Ok(()) } else { Err(Unfit::TooDeep(field)) }
+    if is_shallow(value) { Ok(()) } else { Err(Unfit::TooDeep(field)) }
 }
 
 fn fits(value: &Value, levels: usize) -> bool {

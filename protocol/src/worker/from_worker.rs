@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use super::{MAX_BATCH, WorkerFrameError, WorkerRoom, about, named, op, room};
+use super::{MAX_BATCH, SavedState, WorkerFrameError, WorkerRoom, about, named, op, room};
 use crate::codec::{Codec, FieldError, FrameReader, FrameWriter};
 use crate::failure::Failure;
 use crate::id::{Place, Seq};
@@ -18,7 +18,7 @@ use crate::room::{Outcome, WorkId};
 pub enum FromWorker {
     Hello(Hello),
     Outcomes { room: WorkerRoom, epoch: u64, first: Seq, outcomes: Vec<Outcome> },
-    Snapshot { room: WorkerRoom, epoch: u64, seq: Seq, state: Result<Bytes, Failure> },
+    Snapshot { room: WorkerRoom, epoch: u64, seq: Seq, state: Result<SavedState, Failure> },
     Opened { room: WorkerRoom, epoch: u64, result: Result<(), Failure> },
     WorkDone { room: WorkerRoom, epoch: u64, id: WorkId, result: Result<Bytes, Failure> },
     Beat,
@@ -76,8 +76,12 @@ impl FromWorker {
             Self::Outcomes { room, epoch, first, outcomes } => written(frame, *room, *epoch, *first, outcomes),
             Self::Hello(hello) => frame.begin(2, op::HELLO).value(hello),
             Self::Snapshot { room, epoch, seq, state } => {
-                let fields = 5 + u32::from(state.is_ok());
-                ended(about(frame.begin(fields, op::SNAPSHOT), *room, *epoch).uint(seq.0), state)
+                let fields = 5 + 2 * u32::from(state.is_ok());
+                let frame = about(frame.begin(fields, op::SNAPSHOT), *room, *epoch).uint(seq.0);
+                match state {
+                    Ok(state) => state.write(frame.value(&())),
+                    Err(error) => frame.value(error),
+                }
             }
             Self::Opened { room, epoch, result } => {
                 about(frame.begin(4, op::OPENED), *room, *epoch).value(&result.as_ref().err())
@@ -119,7 +123,9 @@ impl FromWorker {
             op::HELLO => Self::Hello(f.value::<Hello>("hello")?.checked()?),
             op::SNAPSHOT => {
                 let (room, epoch) = room(f)?;
-                Self::Snapshot { room, epoch, seq: Seq(f.uint("seq")?), state: result(f, "state")? }
+                let (seq, error) = (Seq(f.uint("seq")?), error(f)?);
+                let state = error.map_or_else(|| SavedState::read(f).map(Ok), |error| Ok(Err(error)))?;
+                Self::Snapshot { room, epoch, seq, state }
             }
             op::OPENED => {
                 let (room, epoch) = room(f)?;

@@ -22,7 +22,7 @@ pub use crate::id::WorkerRoom;
 use crate::limits::MAX_NAME;
 use crate::msgpack::MAX_LEVELS;
 
-pub use check::{MAX_VALUE_DEPTH, OUTPUT_OVERHEAD, Unfit, check_outcome, output_size};
+pub use check::{MAX_VALUE_DEPTH, OUTPUT_OVERHEAD, Unfit, check_outcome, is_shallow, output_size};
 pub use from_worker::{FromWorker, Hello, KindOffer};
 pub use to_worker::{ToWorker, Welcome};
 
@@ -40,6 +40,27 @@ pub const MAX_HELLO_BYTES: usize = 256 << 10;
 
 /// Bytes that a frame may need around one payload. So a payload can be that much smaller than the largest frame.
 pub const MAX_ENVELOPE: usize = 1024;
+
+/// All that is needed to go on with a room elsewhere.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SavedState {
+    /// The version of the game whose form it has.
+    pub version: String,
+    /// For that version alone to read, and for newer ones.
+    pub bytes: Bytes,
+}
+
+impl SavedState {
+    fn write<'a>(&self, frame: FrameWriter<'a>) -> FrameWriter<'a> {
+        frame.value(&self.version).bin(&self.bytes)
+    }
+
+    fn read(fields: &mut FrameReader<'_>) -> Result<Self, WorkerFrameError> {
+        let version = fields.value::<String>("version")?;
+        named("version", &version)?;
+        Ok(Self { version, bytes: fields.bin("state")? })
+    }
+}
 
 /// Why a message is no frame of the worker protocol.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -85,6 +106,7 @@ pub mod op {
     pub const CLOSE: u8 = 103;
     pub const BROKER_BEAT: u8 = 104;
     pub const END: u8 = 105;
+    pub const SKIP: u8 = 106;
 }
 
 fn open(frame: &Bytes, max: usize) -> Result<FrameReader<'_>, WorkerFrameError> {

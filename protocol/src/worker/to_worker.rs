@@ -3,8 +3,8 @@
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use super::{MAX_BATCH, WorkerFrameError, WorkerRoom, about, named, op, room};
-use crate::codec::{Codec, FieldError, FrameReader, FrameWriter};
+use super::{MAX_BATCH, SavedState, WorkerFrameError, WorkerRoom, about, named, op, room};
+use crate::codec::{Codec, FrameReader, FrameWriter};
 use crate::failure::Failure;
 use crate::id::{Place, RoomId, Seq};
 use crate::room::{Input, WorkId};
@@ -15,13 +15,14 @@ use crate::room::{Input, WorkId};
 pub enum ToWorker {
     Welcome(Welcome),
     Refused { error: Failure },
-    Open { room: WorkerRoom, epoch: u64, id: RoomId, kind: String, snapshot: Option<(Seq, Bytes)> },
+    Open { room: WorkerRoom, epoch: u64, id: RoomId, kind: String, snapshot: Option<(Seq, SavedState)> },
     Inputs { room: WorkerRoom, epoch: u64, inputs: Vec<Input> },
-    Snap { room: WorkerRoom, epoch: u64 },
+    Snap { room: WorkerRoom, epoch: u64, meant_for: Option<String> },
     Run { room: WorkerRoom, epoch: u64, id: WorkId, key: String, name: String, arguments: Bytes },
     Close { room: WorkerRoom, epoch: u64 },
     Beat,
     End,
+    Skip { room: WorkerRoom, epoch: u64, input: Input },
 }
 
 /// The answer to hello.
@@ -55,14 +56,14 @@ impl ToWorker {
             Self::Welcome(welcome) => frame.begin(2, op::WELCOME).value(welcome),
             Self::Refused { error } => frame.begin(2, op::REFUSED).value(error),
             Self::Open { room, epoch, id, kind, snapshot } => {
-                let fields = 6 + u32::from(snapshot.is_some());
+                let fields = 6 + 2 * u32::from(snapshot.is_some());
                 let frame = about(frame.begin(fields, op::OPEN), *room, *epoch).value(id).value(kind);
                 match snapshot {
-                    Some((seq, state)) => frame.uint(seq.0).bin(state),
+                    Some((seq, state)) => state.write(frame.uint(seq.0)),
                     None => frame.value(&()),
                 }
             }
-            Self::Snap { room, epoch } => about(frame.begin(3, op::SNAP), *room, *epoch),
+            Self::Snap { room, epoch, meant_for } => about(frame.begin(4, op::SNAP), *room, *epoch).value(meant_for),
             Self::Run { room, epoch, id: WorkId(place), key, name, arguments } => {
                 let frame = about(frame.begin(8, op::RUN), *room, *epoch).uint(place.seq.0).uint(place.index);
                 frame.value(key).value(name).bin(arguments)
@@ -70,6 +71,7 @@ impl ToWorker {
             Self::Close { room, epoch } => about(frame.begin(3, op::CLOSE), *room, *epoch),
             Self::Beat => frame.begin(1, op::BROKER_BEAT),
             Self::End => frame.begin(1, op::END),
+            Self::Skip { room, epoch, input } => about(frame.begin(4, op::SKIP), *room, *epoch).value(input),
         };
         // Only JSON can fail.
         let _ = frame.finish();
@@ -103,7 +105,9 @@ impl ToWorker {
             }
             op::SNAP => {
                 let (room, epoch) = room(f)?;
-                Self::Snap { room, epoch }
+                let meant_for = f.value::<Option<String>>("version")?;
+                meant_for.iter().try_for_each(|version| named("version", version))?;
+                Self::Snap { room, epoch, meant_for }
             }
             op::RUN => {
                 let (room, epoch) = room(f)?;
@@ -117,6 +121,10 @@ impl ToWorker {
             }
             op::BROKER_BEAT => Self::Beat,
             op::END => Self::End,
+            op::SKIP => {
+                let (room, epoch) = room(f)?;
+                Self::Skip { room, epoch, input: f.value("input")? }
+            }
             _ => return Err(WorkerFrameError::UnknownOp(number)),
         })
     }
@@ -127,7 +135,7 @@ fn written<'a>(frame: FrameWriter<'a>, room: WorkerRoom, epoch: u64, inputs: &[I
 }
 
 /// Where the room goes on: as of which input, and its state then.
-fn snapshot(fields: &mut FrameReader<'_>) -> Result<Option<(Seq, Bytes)>, FieldError> {
+fn snapshot(fields: &mut FrameReader<'_>) -> Result<Option<(Seq, SavedState)>, WorkerFrameError> {
     let seq = fields.uint_or_nil("seq")?;
-    seq.map(|seq| Ok((Seq(seq), fields.bin("state")?))).transpose()
+    seq.map(|seq| Ok((Seq(seq), SavedState::read(fields)?))).transpose()
 }

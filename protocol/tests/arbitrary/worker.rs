@@ -8,7 +8,7 @@ use parlor_protocol::room::{
     Audience, Cause, CloseWhy, Door, Fault, Input, Leave, Origin, Outcome, Output, Player, TimerId, Topic, UsedTicket,
     WorkId,
 };
-use parlor_protocol::worker::{FromWorker, Hello, KindOffer, ToWorker, Welcome, WorkerRoom};
+use parlor_protocol::worker::{FromWorker, Hello, KindOffer, SavedState, ToWorker, Welcome, WorkerRoom};
 use parlor_protocol::{Failure, PlayerId, Policy, RoomId, Seq};
 use proptest::collection::vec;
 use proptest::option;
@@ -72,7 +72,7 @@ fn from_worker() -> BoxedStrategy<FromWorker> {
             first,
             outcomes
         }),
-        1 => (about(), seq(), result()).prop_map(|((room, epoch), seq, state)| FromWorker::Snapshot {
+        1 => (about(), seq(), saved()).prop_map(|((room, epoch), seq, state)| FromWorker::Snapshot {
             room,
             epoch,
             seq,
@@ -92,6 +92,14 @@ fn from_worker() -> BoxedStrategy<FromWorker> {
         1 => select(vec![FromWorker::Beat, FromWorker::Drain]),
     ]
     .boxed()
+}
+
+fn state() -> impl Strategy<Value = SavedState> {
+    (name(), bytes()).prop_map(|(version, bytes)| SavedState { version, bytes })
+}
+
+fn saved() -> impl Strategy<Value = Result<SavedState, Failure>> {
+    prop_oneof![state().prop_map(Ok), failure().prop_map(Err)]
 }
 
 fn result() -> impl Strategy<Value = Result<Bytes, Failure>> {
@@ -200,13 +208,17 @@ fn to_worker() -> BoxedStrategy<ToWorker> {
             }
         ),
         1 => failure().prop_map(|error| ToWorker::Refused { error }),
-        1 => (about(), room_id(), name(), option::of((seq(), bytes()))).prop_map(|((room, epoch), id, kind, snapshot)| {
+        1 => (about(), room_id(), name(), option::of((seq(), state()))).prop_map(|((room, epoch), id, kind, snapshot)| {
             ToWorker::Open { room, epoch, id, kind, snapshot }
         }),
         6 => (about(), vec(input(), 0..6)).prop_map(|((room, epoch), inputs)| ToWorker::Inputs { room, epoch, inputs }),
-        1 => (about(), any::<bool>()).prop_map(|((room, epoch), snap)| {
-            if snap { ToWorker::Snap { room, epoch } } else { ToWorker::Close { room, epoch } }
+        1 => (about(), input()).prop_map(|((room, epoch), input)| ToWorker::Skip { room, epoch, input }),
+        1 => (about(), option::of(name())).prop_map(|((room, epoch), meant_for)| ToWorker::Snap {
+            room,
+            epoch,
+            meant_for
         }),
+        1 => about().prop_map(|(room, epoch)| ToWorker::Close { room, epoch }),
         1 => (about(), place(), text(), text(), bytes()).prop_map(|((room, epoch), id, key, name, arguments)| {
             ToWorker::Run { room, epoch, id: WorkId(id), key, name, arguments }
         }),

@@ -5,7 +5,7 @@ use parlor_protocol::codec::NIL;
 use parlor_protocol::limits::MAX_UINT;
 use parlor_protocol::policy::{Admission, Handled, OnPanic, TickWhen};
 use parlor_protocol::room::{Audience, Door, Fault, Origin, Outcome, Output, TimerId, Topic, WorkId};
-use parlor_protocol::worker::{FromWorker, Hello, KindOffer, WorkerRoom};
+use parlor_protocol::worker::{FromWorker, Hello, KindOffer, SavedState, WorkerRoom};
 use parlor_protocol::{ErrorCode, Failure, Place, PlayerId, Policy, Seq};
 use serde_json::{Value, json};
 
@@ -161,13 +161,14 @@ fn lobby() -> Vec<Output> {
 fn answers() -> Vec<(&'static str, FromWorker)> {
     let broken = || Failure::from(ErrorCode::Internal).because("snapshot: a map has no end");
     let id = WorkId(at(7, 0));
+    let of = |version: &str, bytes| Ok(SavedState { version: version.into(), bytes });
     let snapshot = |state| FromWorker::Snapshot { room: ROOM, epoch: 1, seq: Seq(8), state };
     let opened = |result| FromWorker::Opened { room: ROOM, epoch: 1, result };
     let work = |result| FromWorker::WorkDone { room: ROOM, epoch: 1, id, result };
     vec![
-        ("snapshot", snapshot(Ok(payload(json!({"coins": 3}))))),
-        ("snapshot_empty", snapshot(Ok(Bytes::new()))),
-        ("snapshot_of_300", snapshot(Ok(payload("s".repeat(297))))),
+        ("snapshot", snapshot(of("1.4.2", payload(json!({"coins": 3}))))),
+        ("snapshot_empty", snapshot(of("1", Bytes::new()))),
+        ("snapshot_of_300", snapshot(of("1.4.2", payload("s".repeat(297))))),
         ("snapshot_failed", snapshot(Err(broken()))),
         ("opened", opened(Ok(()))),
         ("opened_largest", FromWorker::Opened { room: WorkerRoom(u32::MAX), epoch: MAX_UINT, result: Ok(()) }),

@@ -4,7 +4,7 @@ use parlor_protocol::codec::NIL;
 use parlor_protocol::frame::Role;
 use parlor_protocol::limits::MAX_UINT;
 use parlor_protocol::room::{Cause, CloseWhy, Input, Leave, Origin, Player, TimerId, UsedTicket, WorkId};
-use parlor_protocol::worker::{ToWorker, Welcome, WorkerRoom};
+use parlor_protocol::worker::{SavedState, ToWorker, Welcome, WorkerRoom};
 use parlor_protocol::{ErrorCode, Failure, Place, PlayerId, RoomId, Seq};
 use serde_json::json;
 
@@ -20,10 +20,12 @@ pub(super) fn frames() -> Vec<(&'static str, ToWorker)> {
     frames.extend(inputs());
     frames.extend([
         ("beat_of_broker", ToWorker::Beat),
-        ("snap", ToWorker::Snap { room: ROOM, epoch: 1 }),
+        ("snap", ToWorker::Snap { room: ROOM, epoch: 1, meant_for: None }),
+        ("snap_for_another", ToWorker::Snap { room: ROOM, epoch: 1, meant_for: Some("1.5.0".into()) }),
         ("close", ToWorker::Close { room: ROOM, epoch: 1 }),
         ("end", ToWorker::End),
     ]);
+    frames.extend(skips());
     frames
 }
 
@@ -50,6 +52,7 @@ fn at(seq: u64, index: u32) -> Place {
 }
 
 fn rooms() -> Vec<(&'static str, ToWorker)> {
+    let of = |version: &str, bytes| SavedState { version: version.into(), bytes };
     let open = |snapshot| ToWorker::Open { room: ROOM, epoch: 1, id: id(), kind: "arena".into(), snapshot };
     let again = |snapshot| ToWorker::Open { room: WorkerRoom(4), epoch: 2, id: id(), kind: "arena".into(), snapshot };
     let run = ToWorker::Run {
@@ -62,8 +65,8 @@ fn rooms() -> Vec<(&'static str, ToWorker)> {
     };
     vec![
         ("open", open(None)),
-        ("open_from_snapshot", again(Some((Seq(8), payload(json!({"coins": 3})))))),
-        ("open_from_late_snapshot", again(Some((Seq(MAX_UINT), NIL)))),
+        ("open_from_snapshot", again(Some((Seq(8), of("1.4.2", payload(json!({"coins": 3}))))))),
+        ("open_from_late_snapshot", again(Some((Seq(MAX_UINT), of(&"é".repeat(32), NIL))))),
         ("run", run),
     ]
 }
@@ -107,6 +110,20 @@ fn inputs() -> Vec<(&'static str, ToWorker)> {
     frames.extend(stays().into_iter().map(|(name, cause)| (name, one(8, cause))));
     frames.extend(events().into_iter().map(|(name, cause)| (name, one(MAX_UINT, cause))));
     frames
+}
+
+fn skips() -> Vec<(&'static str, ToWorker)> {
+    let of = |seq, cause| ToWorker::Skip {
+        room: WorkerRoom(4),
+        epoch: 2,
+        input: Input { seq: Seq(seq), now_ms: NOW_MS, cause },
+    };
+    let buy = Cause::Message { from: origin(3, Some(2)), name: "buy".into(), payload: payload(json!({"item": 7})) };
+    vec![
+        ("skip", of(9, buy)),
+        ("skip_leave", of(10, Cause::Leave { player: ANN, why: Leave::Left })),
+        ("skip_tick", of(MAX_UINT, Cause::Tick { count: 120, elapsed_us: 50_000 })),
+    ]
 }
 
 fn stays() -> Vec<(&'static str, Cause)> {
