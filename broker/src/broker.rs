@@ -22,6 +22,7 @@ use crate::room::{Kind, Registry};
 use crate::session::{Sabotage, Sessions};
 use crate::shard::Shards;
 use crate::telemetry::Metrics;
+use crate::worker::{Fleet, Gate, Workforce};
 
 /// How long rooms get that are cut because the time for their own end is up: their members must still be told.
 const CUT: Duration = Duration::from_millis(400);
@@ -37,6 +38,7 @@ pub struct Broker {
     accept: Vec<JoinHandle<()>>,
     /// Looks after the certificate.
     watch: Option<JoinHandle<()>>,
+    workers: Workforce,
     listener: Listener,
     registry: Arc<Registry>,
     keys: Arc<Keys>,
@@ -107,6 +109,9 @@ pub enum StartError {
     /// An entry of `origins` is none.
     #[error("`{0}` is no origin: it should look like `https://game.example`")]
     Origin(String),
+    /// Workers cannot be let in, or not be started.
+    #[error("workers: {0}")]
+    Workers(String),
     /// No threads.
     #[error("cannot start threads: {0}")]
     Threads(std::io::Error),
@@ -149,22 +154,31 @@ impl Broker {
         });
         let engine = Arc::new(Embedded::default());
         let (limits, counted) = (config.limits.clone(), metrics.clone());
-        let registry = Arc::new(Registry::new(kinds, engine, shards.clone(), counted, limits));
+        let registry = Registry::new(kinds, engine, shards.clone(), counted, limits);
+        let registry = Arc::new(if config.workers.expected() { registry.with_workers() } else { registry });
+        let fleet = Arc::new(Fleet::new(config.workers.clone(), metrics.clone()));
+        let gate = Arc::new(Gate::new(fleet, registry.clone(), shards.clone()));
         let sessions = Arc::new(Sessions::new(registry.clone(), shards.clone(), auth, keys.clone(), sabotage));
         let lobby = Lobby::new(registry.clone(), keys.clone(), config.server_key.as_deref()).router();
         let upgrades = Upgrades { entrance, sessions: sessions.clone(), metrics: Arc::new(metrics.clone()) };
         let websocket = Router::new().route(listener::PATH, any(listener::upgrade)).with_state(upgrades.clone());
-        let router = lobby.merge(websocket).fallback_service(pages);
+        let mut router = lobby.merge(websocket);
+        if config.workers.token.is_some() {
+            let workers = Router::new().route(parlor_protocol::worker::PATH, any(listener::workers));
+            router = router.merge(workers.with_state(gate.clone()));
+        }
+        let router = router.fallback_service(pages);
         let listener = Listener::new(router, upgrades, &config.limits).with_tls(tls);
         let refused = |error| StartError::Listen(config.listen, error);
         let (addr, sockets) = listener::bind(config.listen, shards.all().len()).map_err(refused)?;
         let accept = listener.start(sockets, &shards);
         let watch = watch.map(|watch| tokio::spawn(watch.run(metrics.clone())));
+        let workers = Workforce::start(&config.workers, &gate, &metrics).map_err(StartError::Workers)?;
         info!(%addr, "listening");
         if config.auth.guests {
             warn!("guests are let in: whoever connects without a token gets an account of its own");
         }
-        Ok(Self { addr, accept, watch, listener, registry, keys, sessions, shards, metrics })
+        Ok(Self { addr, accept, watch, workers, listener, registry, keys, sessions, shards, metrics })
     }
 
     /// Where it listens.
@@ -206,7 +220,9 @@ impl Broker {
         let drain = Duration::from_millis(self.registry.limits().drain_ms);
         let drained = tokio::time::timeout(drain + CUT, self.registry.empty()).await.is_ok();
         self.sessions.close_all(CloseCode::ShuttingDown);
-        let told = tokio::time::timeout(GOODBYE, self.sessions.empty()).await.is_ok();
+        let goodbye = tokio::time::timeout(GOODBYE, self.sessions.empty());
+        let (told, ()) = tokio::join!(goodbye, self.workers.stop());
+        let told = told.is_ok();
         info!(rooms_closed = drained, sessions_closed = told, "stopped");
     }
 }

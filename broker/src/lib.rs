@@ -13,6 +13,7 @@ pub mod broker;
 pub mod cli;
 pub mod config;
 pub mod engine;
+mod fetch;
 pub mod host;
 mod listener;
 pub mod lobby;
@@ -20,8 +21,10 @@ pub mod outbox;
 pub mod room;
 pub mod session;
 pub mod shard;
+pub mod supervisor;
 pub mod telemetry;
 pub mod wire;
+mod worker;
 
 pub use broker::{Broker, StartError};
 pub use config::{Config, Limits};

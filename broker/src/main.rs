@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{CommandFactory, FromArgMatches, Parser};
-use parlor_broker::cli::{self, ServeArgs};
+use parlor_broker::cli::{self, RolloutArgs, ServeArgs};
 use parlor_broker::{Broker, Config};
 
 /// A realtime game message broker. Rooms with handlers run in the game's own binary; this one offers the relay kinds of its
@@ -19,6 +19,12 @@ struct Args {
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
+/// The command that serves, as does the program without any.
+const BROKER: &str = "broker";
+
+/// The command for versions, which has flags of its own too.
+const ROLLOUT: &str = "rollout";
+
 /// The command of a load test, which has flags of its own and none of a server's.
 #[cfg(feature = "bench")]
 const BENCH: &str = "bench";
@@ -30,7 +36,14 @@ async fn main() -> ExitCode {
     if std::env::args_os().nth(1).is_some_and(|command| command == BENCH) {
         return parlor_load::BenchArgs::parse_from(std::env::args_os().skip(1)).run().await;
     }
-    let args = match Args::from_arg_matches(&command().get_matches()) {
+    if std::env::args_os().nth(1).is_some_and(|command| command == ROLLOUT) {
+        return roll_out(&RolloutArgs::parse_from(std::env::args_os().skip(1))).await;
+    }
+    let mut matches = command().get_matches();
+    if matches.subcommand_name() == Some(BROKER) {
+        matches.remove_subcommand();
+    }
+    let args = match Args::from_arg_matches(&matches) {
         Ok(args) => args,
         Err(error) => error.exit(),
     };
@@ -44,11 +57,26 @@ async fn main() -> ExitCode {
 }
 
 fn command() -> clap::Command {
-    let command = Args::command();
-    // Only for the help: it is looked for before.
+    let command = Args::command().subcommand(clap::Command::new(BROKER).about("Serve, as without a command"));
+    // Those below are only for the help: they are looked for before.
+    let about = "See and change which version new rooms are of: `parlor rollout --help`";
+    let command = command.subcommand(clap::Command::new(ROLLOUT).about(about));
     #[cfg(feature = "bench")]
     let command = command.subcommand(clap::Command::new(BENCH).about("Load test a game: `parlor bench --help`"));
     command
+}
+
+async fn roll_out(args: &RolloutArgs) -> ExitCode {
+    match args.run().await {
+        Ok(shown) => {
+            print!("{shown}");
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            eprintln!("parlor: {error}");
+            ExitCode::FAILURE
+        }
+    }
 }
 
 async fn run(args: &ServeArgs) -> Result<(), parlor_broker::StartError> {

@@ -43,14 +43,22 @@ pub struct Metrics {
     pub replays_diverged: Counter,
     pub snapshots: Counter,
     pub snapshots_failed: Counter,
+    pub workers: Gauge,
+    pub rooms_asleep: Gauge,
+    pub rollouts_left: Counter,
+    pub rooms_moved: Counter,
+    pub moves_failed: Counter,
     pub connections_refused: Counter,
     pub tls_handshakes: Counter,
     pub certificates_loaded: Counter,
     pub certificates_failed: Counter,
+    pub workers_started: Counter,
+    pub worker_restarts: Counter,
     handshakes_failed: Family<FaultLabel, Counter>,
     errors: Family<ErrorLabel, Counter>,
     closes: Family<CloseLabel, Counter>,
     resumes: Family<OutcomeLabel, Counter>,
+    workers_lost: Family<CloseLabel, Counter>,
 }
 
 /// Adds to a counter. All threads share it, so that adding nothing is not free.
@@ -126,6 +134,16 @@ impl Metrics {
         self.handshakes_failed.get_or_create(&FaultLabel { cause: fault.as_str() }).get()
     }
 
+    /// Counts a worker that has left, for whatever cause.
+    pub fn worker_lost(&self, cause: &'static str) {
+        self.workers_lost.get_or_create(&CloseLabel { cause }).inc();
+    }
+
+    /// How often workers left for this cause: `closed`, `broken`, `silent`, `hanging`, `breach` or `refused`.
+    pub fn workers_lost(&self, cause: &'static str) -> u64 {
+        self.workers_lost.get_or_create(&CloseLabel { cause }).get()
+    }
+
     /// Everything as Prometheus text.
     pub fn render(&self) -> String {
         let mut registry = Registry::with_prefix("parlor");
@@ -174,13 +192,22 @@ impl Metrics {
         to.register("handler_panics", "Inputs on which a handler panicked", self.handler_panics.clone());
         let help = "Batches of inputs that took over 100 ms to handle";
         to.register("handler_overruns", help, self.handler_overruns.clone());
-        let help = "Handlers made anew after a panic";
+        let help = "Handlers made anew after a panic, or the end of their process";
         to.register("rooms_restored", help, self.rooms_restored.clone());
         let help = "Handlers that then had other outputs than before";
         to.register("replays_diverged", help, self.replays_diverged.clone());
         to.register("snapshots", "States of handlers saved", self.snapshots.clone());
         let help = "States of handlers that could not be saved";
         to.register("snapshots_failed", help, self.snapshots_failed.clone());
+        let help = "Rooms whose handlers wait, without a worker, until they are needed";
+        to.register("rooms_asleep", help, self.rooms_asleep.clone());
+        let help = "Versions that new rooms are no longer of, since too many have failed";
+        to.register("rollouts_left", help, self.rollouts_left.clone());
+        let help = "Open rooms that went on in another version";
+        to.register("rooms_moved", help, self.rooms_moved.clone());
+        let help = "Open rooms that were to go on in another version, and stayed in theirs";
+        to.register("moves_failed", help, self.moves_failed.clone());
+        to.register("workers", "Connections of workers", self.workers.clone());
         to.register("connections_refused", "Connections over the limit", self.connections_refused.clone());
         let help = "Connections that failed before they were sessions, by cause";
         to.register("handshakes_failed", help, self.handshakes_failed.clone());
@@ -188,6 +215,11 @@ impl Metrics {
         to.register("certificates_loaded", "Certificates replaced while running", self.certificates_loaded.clone());
         let help = "Changes of the certificate's files that were of no use";
         to.register("certificates_failed", help, self.certificates_failed.clone());
+        to.register("workers_started", "Worker processes started by the broker", self.workers_started.clone());
+        let help = "Those of them that replaced one that had ended";
+        to.register("worker_restarts", help, self.worker_restarts.clone());
+        let help = "Connections of workers that have ended, by cause";
+        to.register("workers_lost", help, self.workers_lost.clone());
         to.register("errors", "Errors told to clients, by code", self.errors.clone());
         to.register("closes", "Ends of connections, by cause", self.closes.clone());
     }

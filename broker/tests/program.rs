@@ -163,7 +163,18 @@ fn help_and_version_are_told() {
     let help = parlor(&["--help"]).output().unwrap();
     let text = String::from_utf8_lossy(&help.stdout);
     assert!(help.status.success());
-    for flag in ["--port", "--host", "--config", "--server-key", "--shards", "PARLOR_PORT", "--guests", "config"] {
+    for flag in [
+        "--port",
+        "--host",
+        "--config",
+        "--server-key",
+        "--shards",
+        "PARLOR_PORT",
+        "--guests",
+        "config",
+        "--worker-cmd",
+        "broker",
+    ] {
         assert!(text.contains(flag), "{flag} in {text}");
     }
     let version = parlor(&["--version"]).output().unwrap();
@@ -208,6 +219,16 @@ async fn relay_kinds_and_limits_come_from_the_file_and_flags_win() {
         assert!(heard.starts_with(answer), "{kind}: {heard}");
     }
     drop(first);
+}
+
+#[tokio::test]
+async fn the_command_broker_serves_wherever_the_flags_stand() {
+    for args in [&["broker", "--port", "0", "--shards", "1"][..], &["--port", "0", "broker", "--shards", "1"]] {
+        let parlor = start(args);
+        join(parlor.addr, "relay").await;
+    }
+    let refused = complaint(&parlor(&["broker", "--worker-token", "short"]).output().unwrap());
+    assert_eq!(refused, "parlor: config: workers.token has 5 bytes; it needs at least 16");
 }
 
 type Socket = tokio_tungstenite::WebSocketStream<tokio::net::TcpStream>;

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use parlor_protocol::{ErrorCode, Failure};
 
+use crate::fetch::FetchError;
+
 /// Why a token is not accepted. The texts are for the log; neither has anything of the token itself in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum TokenError {
@@ -81,6 +83,17 @@ pub enum AuthError {
     /// The operating system has no randomness to give.
     #[error("the system gives no random numbers")]
     NoRandomness,
+}
+
+impl From<FetchError> for KeysError {
+    fn from(error: FetchError) -> Self {
+        match error {
+            FetchError::TooLarge => Self::TooLarge,
+            FetchError::Address => Self::Address,
+            FetchError::NoRoots => Self::NoRoots,
+            FetchError::Unreachable { address, why } => Self::Fetch { address, why },
+        }
+    }
 }
 
 /// Why keys cannot be used.

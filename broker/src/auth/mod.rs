@@ -4,7 +4,6 @@
 //! whether the broker itself has written a resume token or a ticket ([`Keys`]). Nothing here logs a token, whole or in part.
 
 mod error;
-mod fetch;
 mod identity;
 mod jwt;
 mod key_set;

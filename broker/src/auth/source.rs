@@ -14,8 +14,9 @@ use tokio::time::{Instant, sleep_until, timeout};
 
 use super::MAX_KEYS_BYTES;
 use super::error::KeysError;
-use super::fetch::Address;
+
 use super::key_set::KeySet;
+use crate::fetch::Address;
 
 /// A file or an address.
 #[derive(Clone, Debug)]

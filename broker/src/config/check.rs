@@ -15,7 +15,7 @@ const SECRET_BYTES: usize = 32;
 const LEAST_HEAD_BYTES: usize = 8 << 10;
 /// More threads than any machine has cores for.
 const MOST_SHARDS: usize = 1024;
-/// Limits that may be 0: nothing of the kind is kept, made, followed, gathered or waited for. With any other at 0 nobody could play.
+/// Numbers that may be 0: nothing of the kind is kept, made, followed, gathered or waited for. With any other at 0 nobody could play.
 const MAY_BE_ZERO: [&str; 5] = ["sessions_away", "rooms", "subscriptions", "gather_members", "drain_ms"];
 
 /// Whether the program checks tokens by itself, in code.
@@ -40,6 +40,7 @@ impl Config {
             self.origins.iter().try_for_each(|origin| check_origin(origin)),
             self.check_numbers(),
             self.limits.check(),
+            self.workers.check(&self.limits),
             self.check_relays(),
         ];
         all.into_iter().collect::<Result<(), String>>().map_err(ConfigError::Contradictory)
@@ -83,13 +84,8 @@ impl Config {
     fn check_numbers(&self) -> Result<(), String> {
         let shards = self.shards;
         ensure(shards <= MOST_SHARDS, || format!("shards is {shards}; it must be at most {MOST_SHARDS}"))?;
-        // Whatever is a number: a new limit must not be forgotten here.
-        let limits = serde_json::to_value(&self.limits).map_err(|error| error.to_string())?;
-        for (name, value) in limits.as_object().into_iter().flatten() {
-            let zero = value.as_u64() == Some(0) && !MAY_BE_ZERO.contains(&name.as_str());
-            ensure(!zero, || format!("limits.{name} must be at least 1"))?;
-            check_size(&format!("limits.{name}"), value)?;
-        }
+        check_section("limits", serde_json::to_value(&self.limits))?;
+        check_section("workers", serde_json::to_value(&self.workers))?;
         check_size("auth.leeway_s", &self.auth.leeway_s.into())
     }
 
@@ -144,6 +140,17 @@ impl Limits {
     }
 }
 
+/// Whatever is a number: a new key must not be forgotten here.
+fn check_section(section: &str, keys: serde_json::Result<Value>) -> Result<(), String> {
+    let keys = keys.map_err(|error| error.to_string())?;
+    for (name, value) in keys.as_object().into_iter().flatten() {
+        let zero = value.as_u64() == Some(0) && !MAY_BE_ZERO.contains(&name.as_str());
+        ensure(!zero, || format!("{section}.{name} must be at least 1"))?;
+        check_size(&format!("{section}.{name}"), value)?;
+    }
+    Ok(())
+}
+
 /// Numbers are told to clients, and added to clocks, where larger ones do not fit.
 fn check_size(name: &str, value: &Value) -> Result<(), String> {
     let fits = value.as_u64().is_none_or(|number| number <= MAX_UINT);
@@ -178,6 +185,6 @@ fn check_origin(origin: &str) -> Result<(), String> {
     }
 }
 
-fn ensure(holds: bool, why: impl FnOnce() -> String) -> Result<(), String> {
+pub(super) fn ensure(holds: bool, why: impl FnOnce() -> String) -> Result<(), String> {
     if holds { Ok(()) } else { Err(why()) }
 }

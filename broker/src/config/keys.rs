@@ -33,7 +33,7 @@ const fn key(name: &'static str, unit: &'static str, meaning: &'static str) -> K
 }
 
 /// All keys, sections together and in the order in which they are printed.
-pub const KEYS: [Key; 38] = [
+pub const KEYS: [Key; 48] = [
     key("listen", "", "address and port for WebSocket, REST and pages; port 0 takes any free one"),
     key("server_key", "", "key for REST calls that change something; without one they are refused"),
     key("shards", "threads", "threads that run rooms and their connections; 0: one per core"),
@@ -122,6 +122,32 @@ pub const KEYS: [Key; 38] = [
         "limits.drain_ms",
         "milliseconds",
         "time for rooms to end themselves when the broker shuts down; 0: they are cut off",
+    ),
+    key(
+        "workers.token",
+        "",
+        "what workers must show that connect over the network, 16 bytes or more; without one none is let in there",
+    ),
+    key("workers.socket", "", "Unix socket for workers on the same machine, which only the broker's own user can open"),
+    key(
+        "workers.command",
+        "",
+        "command line of a game's program, started as a worker, and again when it has ended; one word alone gets `worker` behind it",
+    ),
+    key("workers.count", "processes", "processes of workers.command"),
+    key("workers.wait_ms", "milliseconds", "how long a room that opens, and those who want in, wait for a worker"),
+    key("workers.gone_ms", "milliseconds", "how long a room whose worker is gone waits for another before it ends"),
+    key(
+        "workers.time_limit_ms",
+        "milliseconds",
+        "how long a worker may take over one input before it counts as hanging",
+    ),
+    key("workers.beat_ms", "milliseconds", "silence after which broker and worker write a beat"),
+    key("workers.lost_after_ms", "milliseconds", "silence after which a worker counts as lost; above beat_ms"),
+    key(
+        "workers.max_frame_bytes",
+        "bytes",
+        "largest frame between broker and worker, such as a room's state; 262144 or more",
     ),
     key("relay", "", "rooms without a handler: a kind, and any field of a policy"),
 ];

@@ -8,6 +8,7 @@ mod keys;
 mod networks;
 mod print;
 mod read;
+mod workers;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -19,6 +20,8 @@ use serde::{Deserialize, Serialize};
 
 pub use check::OwnCheck;
 pub use keys::{KEYS, Key};
+pub use workers::Workers;
+pub(crate) use workers::words;
 
 /// How many seconds' worth of messages, bytes and control frames may come at once.
 pub(crate) const BURST_S: u64 = 5;
@@ -49,6 +52,8 @@ pub struct Config {
     pub auth: Auth,
     /// Bounds on what a peer may cost.
     pub limits: Limits,
+    /// Processes that run the handlers of rooms.
+    pub workers: Workers,
     /// Relay rooms to offer, kinds without a handler.
     pub relay: Vec<RelayConfig>,
 }
@@ -65,6 +70,7 @@ impl Default for Config {
             tls: Tls::default(),
             auth: Auth::default(),
             limits: Limits::default(),
+            workers: Workers::default(),
             relay: Vec::new(),
         }
     }

@@ -15,7 +15,7 @@ use parlor_protocol::room::{Audience, Cause, Fault, Input, Outcome, Output, Play
 use parlor_protocol::{ErrorCode, Failure, PlayerId, Policy, RoomId, msgpack};
 use serde::{Deserialize, Serialize};
 
-use super::{Host, HostMaker, MayFail, WorkDone};
+use super::{Begin, Gone, Host, HostMaker, Making, MayFail, SavedState, Unsaved, WorkDone};
 use crate::room::Kind;
 
 /// Message types that one room may use.
@@ -35,12 +35,12 @@ struct RelayMaker {
 }
 
 impl HostMaker for RelayMaker {
-    fn make(&self, _room: &RoomId) -> Box<dyn Host> {
-        Box::new(Relay { max_kept: self.max_kept, ..Relay::default() })
-    }
-
-    fn restore(&self, _room: &RoomId, _snapshot: &Bytes) -> Result<Box<dyn Host>, Failure> {
-        Err(unsaved())
+    fn make(&self, _room: &RoomId, begin: Begin) -> Making {
+        let host: Result<Box<dyn Host>, Failure> = match begin {
+            Begin::From(..) | Begin::Moved(..) => Err(unsaved()),
+            Begin::New | Begin::Again => Ok(Box::new(Relay { max_kept: self.max_kept, ..Relay::default() })),
+        };
+        Box::pin(std::future::ready(host))
     }
 
     fn may_fail(&self) -> MayFail {
@@ -63,8 +63,8 @@ impl Host for Relay {
         self.outcome = Some(self.handle(&input.cause).unwrap_or_else(|f| Outcome::failed(Fault::Refused(f))));
     }
 
-    fn poll_outcome(&mut self, _cx: &mut Context<'_>) -> Poll<Outcome> {
-        self.outcome.take().map_or(Poll::Pending, Poll::Ready)
+    fn poll_outcome(&mut self, _cx: &mut Context<'_>) -> Poll<Result<Outcome, Gone>> {
+        self.outcome.take().map_or(Poll::Pending, |outcome| Poll::Ready(Ok(outcome)))
     }
 
     fn skip(&mut self, _input: &Input) {}
@@ -72,8 +72,10 @@ impl Host for Relay {
     /// A relay asks for no work; dropping `done` would say that it was lost.
     fn run(&mut self, _name: &str, _arguments: Bytes, _done: WorkDone) {}
 
-    fn snapshot(&mut self) -> Result<Bytes, Failure> {
-        Err(unsaved())
+    fn save(&mut self, _meant_for: Option<&str>) {}
+
+    fn poll_saved(&mut self, _cx: &mut Context<'_>) -> Poll<Result<SavedState, Unsaved>> {
+        Poll::Ready(Err(Unsaved::Failed(unsaved())))
     }
 }
 
@@ -279,7 +281,7 @@ mod tests {
 
     fn handle(relay: &mut Relay, cause: Cause) -> Outcome {
         relay.submit(&Input { seq: Seq(1), now_ms: 0, cause });
-        let Poll::Ready(outcome) = relay.poll_outcome(&mut Context::from_waker(std::task::Waker::noop())) else {
+        let Poll::Ready(Ok(outcome)) = relay.poll_outcome(&mut Context::from_waker(std::task::Waker::noop())) else {
             panic!("handled on the spot")
         };
         outcome

@@ -11,6 +11,7 @@ mod port;
 mod quick;
 mod tls;
 mod upgrade;
+mod workers;
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -46,6 +47,7 @@ use quick::Asked;
 pub use judge::{Judgement, judge};
 pub(crate) use tls::Handshakes;
 pub(crate) use upgrade::{PATH, Upgrades, upgrade};
+pub(crate) use workers::workers;
 
 /// Lines of a request head.
 const MAX_HEADERS: usize = 64;

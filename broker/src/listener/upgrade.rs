@@ -173,18 +173,30 @@ pub(super) fn answer(headers: &HeaderMap) -> Result<HeaderValue, &'static str> {
     HeaderValue::from_str(&derive_accept_key(key)).map_err(|_| WRONG)
 }
 
-/// The codec that the client asks for; `None` when it asks for nothing.
-pub(super) fn negotiate(headers: &HeaderMap) -> Result<Option<Codec>, &'static str> {
-    let has = |name, wanted: &str| {
-        let values = headers.get_all(name).into_iter().filter_map(|value| value.to_str().ok());
-        values.flat_map(|value| value.split(',')).any(|token| token.trim().eq_ignore_ascii_case(wanted))
-    };
-    if !has(UPGRADE, "websocket") || !has(CONNECTION, "upgrade") {
+/// Whether a request asks for a WebSocket of the version that there is.
+pub(super) fn check_websocket(headers: &HeaderMap) -> Result<(), &'static str> {
+    if !has(headers, UPGRADE, "websocket") || !has(headers, CONNECTION, "upgrade") {
         return Err("this is a WebSocket endpoint");
     }
     if only(headers, SEC_WEBSOCKET_VERSION).is_none_or(|version| version != "13") {
         return Err("WebSocket version 13 is spoken here");
     }
+    Ok(())
+}
+
+/// Whether the client offers a sub-protocol.
+pub(super) fn offers(headers: &HeaderMap, subprotocol: &str) -> bool {
+    has(headers, SEC_WEBSOCKET_PROTOCOL, subprotocol)
+}
+
+fn has(headers: &HeaderMap, name: HeaderName, wanted: &str) -> bool {
+    let values = headers.get_all(name).into_iter().filter_map(|value| value.to_str().ok());
+    values.flat_map(|value| value.split(',')).any(|token| token.trim().eq_ignore_ascii_case(wanted))
+}
+
+/// The codec that the client asks for; `None` when it asks for nothing.
+pub(super) fn negotiate(headers: &HeaderMap) -> Result<Option<Codec>, &'static str> {
+    check_websocket(headers)?;
     let offered = headers.get_all(SEC_WEBSOCKET_PROTOCOL);
     if offered.iter().map(HeaderValue::len).sum::<usize>() > MAX_OFFERED {
         return Err("more sub-protocols are offered than are worth reading");
@@ -195,6 +207,6 @@ pub(super) fn negotiate(headers: &HeaderMap) -> Result<Option<Codec>, &'static s
     if offered.iter().next().is_none() {
         return Ok(None);
     }
-    let codec = Codec::ALL.into_iter().find(|codec| has(SEC_WEBSOCKET_PROTOCOL, codec.subprotocol()));
+    let codec = Codec::ALL.into_iter().find(|codec| offers(headers, codec.subprotocol()));
     codec.map(Some).ok_or("none of the sub-protocols offered is known: parlor.v1.msgpack, parlor.v1.json")
 }

@@ -45,9 +45,8 @@ fn status(code: &str) -> StatusCode {
     match ErrorCode::ALL.iter().find(|known| known.as_str() == code) {
         Some(ErrorCode::UnknownRoom | ErrorCode::UnknownKind) => StatusCode::NOT_FOUND,
         Some(ErrorCode::RoomFull | ErrorCode::RoomClosed | ErrorCode::RoomLocked) => StatusCode::CONFLICT,
-        Some(ErrorCode::QueueFull | ErrorCode::SnapshotOverdue | ErrorCode::ServerFull | ErrorCode::ShuttingDown) => {
-            StatusCode::SERVICE_UNAVAILABLE
-        }
+        Some(ErrorCode::QueueFull | ErrorCode::SnapshotOverdue) => StatusCode::SERVICE_UNAVAILABLE,
+        Some(ErrorCode::ServerFull | ErrorCode::NoWorker | ErrorCode::ShuttingDown) => StatusCode::SERVICE_UNAVAILABLE,
         Some(ErrorCode::Unauthorized) => StatusCode::UNAUTHORIZED,
         Some(ErrorCode::OriginDenied) => StatusCode::FORBIDDEN,
         Some(ErrorCode::TooManyConnections) => StatusCode::TOO_MANY_REQUESTS,

@@ -1,8 +1,10 @@
-//! The lobby's REST: rooms to create, list, show and close, and events to raise in them; beside it health and metrics.
+//! The lobby's REST: rooms to create, list, show and close, and events to raise in them; kinds and their versions; beside it health and
+//! metrics.
 //!
 //! Handlers extract, call the registry, and convert. What changes something needs the server key.
 
 mod error;
+mod kinds;
 mod rooms;
 
 use std::sync::Arc;
@@ -12,7 +14,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::{get, post, put};
 use axum::{Json, Router};
 use serde::Serialize;
 
@@ -40,6 +42,9 @@ impl Lobby {
         Router::new()
             .route("/health", get(health))
             .route("/metrics", get(metrics))
+            .route("/v1/kinds", get(kinds::list))
+            .route("/v1/kinds/{kind}", get(kinds::show))
+            .route("/v1/kinds/{kind}/rollout", put(kinds::roll_out))
             .route("/v1/rooms", get(rooms::list).post(rooms::create))
             .route("/v1/rooms/{id}", get(rooms::show).delete(rooms::close))
             .route("/v1/rooms/{id}/events", post(rooms::event))

@@ -118,7 +118,8 @@ pub(super) async fn list(
 /// `POST /v1/rooms`: answers once the room's `open` handler has run.
 pub(super) async fn create(_: Authorized, State(lobby): State<Lobby>, body: Bytes) -> Result<Response, Problem> {
     let Create { kind, id, options, properties, private } = parse(&body)?;
-    let room = lobby.registry.create(&kind, CreateRoom { options: payload(&options)?, properties, private, id })?;
+    let wish = CreateRoom { options: payload(&options)?, properties, private, id, account: None };
+    let room = lobby.registry.create(&kind, wish)?;
     room.opened().await?;
     let location = format!("/v1/rooms/{}", room.id());
     let made = Made { room: room.info(), invite: room.invite().map(str::to_owned) };
@@ -203,7 +204,7 @@ fn authorize(lobby: &Lobby, headers: &HeaderMap) -> Result<(), Failure> {
     if same { Ok(()) } else { denied("this needs `Authorization: Bearer` with the server key") }
 }
 
-fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Failure> {
+pub(super) fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Failure> {
     serde_json::from_slice(body).map_err(|error| bad(error.to_string()))
 }
 
@@ -221,6 +222,6 @@ fn matches(room: &RoomInfo, name: &str, wanted: &str) -> bool {
     })
 }
 
-fn bad(text: String) -> Failure {
+pub(super) fn bad(text: String) -> Failure {
     Failure::from(ErrorCode::BadRequest).because(text)
 }

@@ -1,6 +1,8 @@
 //! The task that owns a room: drains its queue in batches, has each input numbered and handled, logs the batch, and only then
 //! hands the members their frames.
 
+mod moving;
+
 use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
@@ -17,7 +19,8 @@ use tracing::{debug, error, info_span, warn};
 use super::aside::SetAside;
 use super::handle::RoomHandle;
 use super::journal::Space;
-use super::keeper::{Keeper, Upset};
+use super::keeper::{Keeper, Outside, Upset};
+use super::kind::Kind;
 use super::link::{MemberLink, MemberSlot, Sent};
 use super::queue::{Arrival, JoinArrival};
 use super::registry::Registry;
@@ -80,13 +83,19 @@ struct RoomActor {
     works: Vec<WorkStart>,
     /// How much the keeper may still keep.
     space: Space,
+    /// Whether the handler is counted as one that sleeps.
+    asleep: bool,
+    /// Whether the room has ended for want of a handler.
+    failed: bool,
+    /// The version in which the room is to go on.
+    moving: Option<Arc<Kind>>,
     /// Answers to those who are members no more.
     late: Vec<(Arc<MemberSlot>, BrokerFrame)>,
 }
 
 impl RoomActor {
     fn new(room: Arc<RoomHandle>, registry: Arc<Registry>, claim: Claim) -> Self {
-        let kind = room.kind().clone();
+        let kind = room.kind();
         let keeper = Keeper::new(room.id().clone(), kind.clone());
         let now_ms = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis() as u64;
         let listing = room.listing().lock().clone();
@@ -104,6 +113,9 @@ impl RoomActor {
             batch: 0,
             works: Vec::new(),
             space: Space::Enough,
+            asleep: false,
+            failed: false,
+            moving: None,
             late: Vec::new(),
         }
     }
@@ -125,18 +137,21 @@ impl RoomActor {
                 break;
             }
             self.release();
-            self.save();
+            self.change_version().await;
+            self.begin_works().await;
+            self.save().await;
             if self.state.ended() {
                 break;
             }
             // A room that has always something to do must let the others of its thread have their turn.
-            if !self.arrivals.is_empty() || self.wait(sleep.as_mut()).await == Waited::No {
+            let pending = self.keeper.has_lost_works() && self.state.has_works();
+            if pending || !self.arrivals.is_empty() || self.wait(sleep.as_mut()).await == Waited::No {
                 tokio::task::yield_now().await;
             }
             self.advance();
             self.turn().await;
         }
-        self.finish();
+        self.finish().await;
         span.in_scope(|| debug!("room closed"));
     }
 
@@ -147,11 +162,13 @@ impl RoomActor {
         if let Some(deadline) = deadline {
             sleep.as_mut().reset(deadline);
         }
-        let (room, arrivals) = (&self.room, &mut self.arrivals);
+        let (room, arrivals, keeper) = (&self.room, &mut self.arrivals, &mut self.keeper);
         let mut waited = Waited::No;
         poll_fn(|cx| {
+            // Both are asked, so that neither keeps the other waiting.
             let arrived = room.queue().poll_drain(cx, arrivals).is_ready();
-            if arrived || (deadline.is_some() && sleep.as_mut().poll(cx).is_ready()) {
+            let parted = keeper.poll_parting(cx).is_ready();
+            if arrived || parted || (deadline.is_some() && sleep.as_mut().poll(cx).is_ready()) {
                 return Poll::Ready(waited);
             }
             waited = Waited::Yes;
@@ -238,6 +255,10 @@ impl RoomActor {
                 let max_grace_ms = if why == CloseWhy::ShuttingDown { shutdown } else { u64::MAX };
                 self.state.close(why, max_grace_ms)
             }
+            Arrival::Move(to) => {
+                self.moving = Some(to);
+                None
+            }
         }
     }
 
@@ -249,25 +270,73 @@ impl RoomActor {
         self.batch += 1;
         if let Err(Fault::Panicked(text)) = &outcome.result {
             self.room.set_aside(SetAside::new(&input, text));
+            self.note_failure();
         }
-        match upset {
-            None => {}
-            Some(Upset::Resync) => self.state.resync(),
-            Some(Upset::Fail(failure)) => self.state.fail(failure),
-        }
+        self.obey(upset);
         self.keeper.keep(input, outcome);
     }
 
+    fn obey(&mut self, upset: Option<Upset>) {
+        match upset {
+            None => {}
+            Some(Upset::Resync) => self.state.resync(),
+            Some(Upset::Fail(failure)) => {
+                self.note_failure();
+                self.failed = true;
+                self.state.fail(failure);
+            }
+        }
+    }
+
+    fn note_failure(&self) {
+        if self.room.note_failure() {
+            self.registry.handler_failed(&self.room);
+        }
+    }
+
+    /// Begins the outside work that this batch asked for, and what was pending where the handler is no more.
+    async fn begin_works(&mut self) {
+        let lost = self.keeper.take_works_lost();
+        if !lost && self.works.is_empty() {
+            return;
+        }
+        let pending = self.state.pending_works();
+        if !lost || !pending.is_empty() {
+            let upset = self.keeper.ready().await;
+            self.obey(upset);
+        }
+        // What was lost meanwhile is among what is pending.
+        if self.keeper.take_works_lost() || lost {
+            self.works = pending;
+        }
+        for work in self.works.drain(..) {
+            let done = WorkDone::new(self.room.clone(), work.id, &work.name);
+            self.keeper.run(&work.name, work.arguments, done);
+        }
+    }
+
     /// Behind everything else, since it may take a while.
-    fn save(&mut self) {
-        let space = self.keeper.save(self.batch_began.as_micros() as u64);
+    async fn save(&mut self) {
+        let outside = if self.state.has_works() { Outside::Working } else { Outside::Idle };
+        let space = self.keeper.save(self.batch_began.as_micros() as u64, outside).await;
         if space != self.space {
             self.room.queue().set_overdue(space != Space::Enough);
         }
         if space == Space::None {
+            self.failed = true;
             self.state.fail(ErrorCode::RoomFailed.into());
         }
         self.space = space;
+        self.count_asleep(self.keeper.is_asleep());
+    }
+
+    fn count_asleep(&mut self, asleep: bool) {
+        let gauge = &self.registry.metrics().rooms_asleep;
+        match (std::mem::replace(&mut self.asleep, asleep), asleep) {
+            (false, true) => drop(gauge.inc()),
+            (true, false) => drop(gauge.dec()),
+            _ => {}
+        }
     }
 
     fn relist(&mut self) {
@@ -281,7 +350,7 @@ impl RoomActor {
         let took = self.started.elapsed().saturating_sub(self.batch_began);
         if took > OVERRUN {
             self.registry.metrics().handler_overruns.inc();
-            let (room, kind) = (self.room.id(), &self.room.kind().name);
+            let (room, kind) = (self.room.id(), self.room.kind().name.clone());
             warn!(%room, %kind, ?took, inputs = self.batch, "a batch of inputs took long to handle");
         }
     }
@@ -309,14 +378,11 @@ impl RoomActor {
             metrics.error(ErrorCode::RoomClosed);
             slot.tell(&error);
         }
-        for work in self.works.drain(..) {
-            let done = WorkDone::new(self.room.clone(), work.id, &work.name);
-            self.keeper.run(&work.name, work.arguments, done);
-        }
     }
 
     /// Counts, and logs what no client is told.
     fn report(&mut self) {
+        self.count_asleep(self.keeper.is_asleep());
         let (metrics, tally) = (self.registry.metrics(), self.state.take_tally());
         count(&metrics.outputs, tally.outputs);
         count(&metrics.messages_handled, tally.handled);
@@ -332,7 +398,7 @@ impl RoomActor {
         for code in tally.told {
             metrics.failure(&code);
         }
-        let (room, kind) = (self.room.id(), &self.room.kind().name);
+        let (room, kind) = (self.room.id(), self.room.kind().name.clone());
         for text in tally.panics {
             error!(%room, %kind, panic = text, "handler panicked");
         }
@@ -342,7 +408,7 @@ impl RoomActor {
     }
 
     /// Answers everything that came too late.
-    fn finish(&mut self) {
+    async fn finish(&mut self) {
         // Out of the lobby first: whoever finds the queue closed then finds another room.
         self.relist();
         self.room.queue().close(&mut self.arrivals);
@@ -351,6 +417,11 @@ impl RoomActor {
             self.turn_away(arrival, &why);
         }
         self.release();
+        // What a room saves in its end must be saved, if it has not ended because nobody can run its handler.
+        if !self.failed {
+            self.begin_works().await;
+        }
+        self.count_asleep(false);
     }
 
     fn turn_away(&mut self, arrival: Arrival, why: &Failure) {
@@ -362,7 +433,11 @@ impl RoomActor {
             }
             Arrival::Follow { slot, id, .. } => self.too_late(slot, Some(id), None),
             // Nobody waits for an answer to these.
-            Arrival::Leave { .. } | Arrival::Event { .. } | Arrival::WorkDone { .. } | Arrival::Close(_) => {}
+            Arrival::Leave { .. }
+            | Arrival::Event { .. }
+            | Arrival::WorkDone { .. }
+            | Arrival::Close(_)
+            | Arrival::Move(_) => {}
             Arrival::Drop { .. } | Arrival::Resume { .. } | Arrival::View { .. } => {}
         }
     }

@@ -2,14 +2,14 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
 
 use bytes::Bytes;
-use parking_lot::Mutex;
-use parlor_protocol::frame::Role;
+use parking_lot::{Mutex, RwLock};
+use parlor_protocol::frame::{Role, TypeRef};
 use parlor_protocol::policy::SameAccount;
 use parlor_protocol::room::{CloseWhy, Door, WorkId};
-use parlor_protocol::{Failure, RoomId, RoomNo};
+use parlor_protocol::{ErrorCode, Failure, RoomId, RoomNo};
 use serde::Serialize;
 use tokio::sync::SetOnce;
 
@@ -26,7 +26,9 @@ const SEALED: u32 = u32::MAX;
 pub struct RoomHandle {
     no: RoomNo,
     id: RoomId,
-    kind: Arc<Kind>,
+    kind: RwLock<Arc<Kind>>,
+    /// The version that opened it: its routes are the types that clients may say by number.
+    opened_as: Arc<Kind>,
     /// The code with which clients may join, if the kind asks for one.
     invite: Option<String>,
     shard: ShardNo,
@@ -41,6 +43,10 @@ pub struct RoomHandle {
     aside: Mutex<Aside>,
     /// A bit for each [`CloseWhy`] that waits in the queue or has been there.
     asked_to_close: AtomicU8,
+    /// Whether the handler has failed, in the present version.
+    failed: AtomicBool,
+    /// Which of its version's rooms it is, from 1, in the order in which they were opened or moved there.
+    ordinal: AtomicU64,
 }
 
 /// What the lobby knows of a room beside its members.
@@ -102,7 +108,10 @@ impl RoomHandle {
             opened: SetOnce::new(),
             aside: Mutex::default(),
             asked_to_close: AtomicU8::new(0),
-            kind,
+            failed: AtomicBool::new(false),
+            ordinal: AtomicU64::new(kind.count_opened()),
+            kind: RwLock::new(kind.clone()),
+            opened_as: kind,
         }
     }
 
@@ -116,9 +125,37 @@ impl RoomHandle {
         &self.id
     }
 
-    /// Its kind.
-    pub fn kind(&self) -> &Arc<Kind> {
-        &self.kind
+    /// Its kind, in the version of which it is now.
+    pub fn kind(&self) -> Arc<Kind> {
+        self.kind.read().clone()
+    }
+
+    /// Makes it one of another version.
+    pub(super) fn set_kind(&self, kind: Arc<Kind>) {
+        self.queue.set_bounds(&kind.policy);
+        // Whatever has failed, has failed in the version before.
+        self.failed.store(false, Ordering::Release);
+        self.ordinal.store(kind.count_opened(), Ordering::Release);
+        *self.kind.write() = kind;
+    }
+
+    /// The message type that a client means. A name is one of the present version; a number is one of those that the client was told when it
+    /// came in, and names the same type for as long as the room lives.
+    ///
+    /// # Errors
+    /// As for [`Kind::resolve`].
+    pub fn resolve(&self, type_: &TypeRef) -> Result<Arc<str>, ErrorCode> {
+        let kind = self.kind.read();
+        if Arc::ptr_eq(&kind, &self.opened_as) {
+            return kind.resolve(type_);
+        }
+        match type_ {
+            TypeRef::Name(_) => kind.resolve(type_),
+            TypeRef::Number(number) => {
+                let told = self.opened_as.routes().get(*number as usize).ok_or(ErrorCode::UnknownType)?;
+                kind.resolve(&TypeRef::Name(told.to_string()))
+            }
+        }
     }
 
     /// The code with which clients may join, if the kind asks for one.
@@ -139,15 +176,15 @@ impl RoomHandle {
     /// What the lobby shows.
     pub fn info(&self) -> RoomInfo {
         let listing = self.listing.lock().clone();
-        let players = taken(&self.players);
+        let (players, kind) = (taken(&self.players), self.kind());
         RoomInfo {
             id: self.id.clone(),
-            kind: self.kind.name.to_string(),
+            kind: kind.name.to_string(),
             players,
-            max_players: self.kind.policy.max_players,
-            free: self.kind.policy.max_players.saturating_sub(players),
+            max_players: kind.policy.max_players,
+            free: kind.policy.max_players.saturating_sub(players),
             spectators: taken(&self.spectators),
-            max_spectators: self.kind.policy.max_spectators,
+            max_spectators: kind.policy.max_spectators,
             locked: listing.door == Door::Locked,
             private: listing.private,
             properties: listing.properties,
@@ -161,6 +198,15 @@ impl RoomHandle {
 
     pub(crate) fn set_aside(&self, input: SetAside) {
         self.aside.lock().add(input);
+    }
+
+    pub(crate) fn ordinal(&self) -> u64 {
+        self.ordinal.load(Ordering::Acquire)
+    }
+
+    /// Notes that the handler has failed; whether that is the first time.
+    pub(crate) fn note_failure(&self) -> bool {
+        !self.failed.swap(true, Ordering::AcqRel)
     }
 
     /// Waits until the room's `open` handler has run.
@@ -214,7 +260,7 @@ impl RoomHandle {
     /// Takes one more seat than there are, for a member's account that joins again: the room gives the older one back before it lets the
     /// newer in.
     pub(crate) fn try_seat_again(&self, role: Role, account: &str) -> bool {
-        let replaces = self.kind.policy.same_account == SameAccount::Replace;
+        let replaces = self.kind.read().policy.same_account == SameAccount::Replace;
         if !replaces || self.sealed() || !self.accounts.lock().contains_key(account) {
             return false;
         }
@@ -272,9 +318,10 @@ impl RoomHandle {
     }
 
     fn seats(&self, role: Role) -> (&AtomicU32, u32) {
+        let kind = self.kind.read();
         match role {
-            Role::Player => (&self.players, self.kind.policy.max_players),
-            Role::Spectator => (&self.spectators, self.kind.policy.max_spectators),
+            Role::Player => (&self.players, kind.policy.max_players),
+            Role::Spectator => (&self.spectators, kind.policy.max_spectators),
         }
     }
 }
@@ -283,5 +330,49 @@ fn taken(seats: &AtomicU32) -> u32 {
     match seats.load(Ordering::Relaxed) {
         SEALED => 0,
         taken => taken,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use parlor_protocol::Policy;
+
+    use super::*;
+    use crate::host::{Begin, HostMaker, Making, MayFail};
+
+    struct Nobody;
+
+    impl HostMaker for Nobody {
+        fn make(&self, _: &RoomId, _: Begin) -> Making {
+            Box::pin(std::future::ready(Err(ErrorCode::NoWorker.into())))
+        }
+
+        fn may_fail(&self) -> MayFail {
+            MayFail::Dies
+        }
+    }
+
+    fn kind(routes: &[&str], max_players: u32) -> Arc<Kind> {
+        let policy = Policy { max_players, ..Policy::default() };
+        Arc::new(Kind::new("k", policy, routes, &["rang"], Box::new(Nobody)))
+    }
+
+    #[test]
+    fn a_number_names_the_same_type_in_every_version() {
+        let listing = Listing { properties: BTreeMap::new(), door: Door::Open, private: false };
+        let id = RoomId::parse("r").unwrap();
+        let room = RoomHandle::new(RoomNo(1), id, kind(&["buy", "move", "say"], 1), None, ShardNo(0), listing);
+        let number = |n| room.resolve(&TypeRef::Number(n)).map(|name| name.to_string());
+        let name = |name: &str| room.resolve(&TypeRef::Name(name.into())).map(|name| name.to_string());
+        assert_eq!((number(1), name("say")), (Ok("move".into()), Ok("say".into())));
+        assert!(room.try_seat(Role::Player) && !room.try_seat(Role::Player));
+        room.note_failure();
+        room.set_kind(kind(&["dance", "say", "buy", "shout"], 2));
+        assert_eq!((number(0), number(2)), (Ok("buy".into()), Ok("say".into())));
+        assert_eq!((number(1), name("move")), (Err(ErrorCode::UnknownType), Err(ErrorCode::UnknownType)), "it is gone");
+        assert_eq!((number(3), name("shout")), (Err(ErrorCode::UnknownType), Ok("shout".into())), "nobody was told 3");
+        assert_eq!(name("rang"), Err(ErrorCode::EventOnly));
+        assert!(room.try_seat(Role::Player) && !room.try_seat(Role::Player), "the new policy");
+        assert!(room.note_failure(), "the first time in this version");
     }
 }

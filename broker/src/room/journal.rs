@@ -1,8 +1,9 @@
 //! What a room's handler is made anew from: its state as it was last saved, and the inputs since, each with what it was answered by.
 
-use bytes::Bytes;
-use parlor_protocol::Policy;
-use parlor_protocol::room::{Cause, Fault, Input, Outcome, Output};
+use parlor_protocol::room::{Cause, Fault, Input, Outcome, Output, Topic};
+use parlor_protocol::{Failure, Policy, Seq};
+
+use crate::host::SavedState;
 
 /// How many times `snapshot_bytes` a journal may hold before clients are refused, when the state cannot be saved.
 const OVERDUE: u64 = 8;
@@ -40,12 +41,11 @@ pub(super) enum Space {
 /// The journal of one room.
 #[derive(Debug)]
 pub(super) struct Journal {
-    every: u64,
-    bytes_due: u64,
-    age_us: u64,
-    /// Bytes beyond which nothing more is kept.
-    bound: u64,
-    snapshot: Option<Bytes>,
+    terms: Terms,
+    /// The state, and the input behind which it was so.
+    snapshot: Option<(Seq, SavedState)>,
+    /// The input that was kept last.
+    last: Seq,
     saved_us: u64,
     entries: Vec<Entry>,
     bytes: u64,
@@ -55,14 +55,33 @@ pub(super) struct Journal {
     wanted: bool,
 }
 
-impl Journal {
-    pub(super) fn new(policy: &Policy) -> Self {
+/// What a policy says of it.
+#[derive(Debug)]
+struct Terms {
+    every: u64,
+    bytes_due: u64,
+    age_us: u64,
+    /// Bytes beyond which nothing more is kept.
+    bound: u64,
+}
+
+impl Terms {
+    fn of(policy: &Policy) -> Self {
         Self {
             every: policy.snapshot_every.into(),
             bytes_due: policy.snapshot_bytes,
             age_us: policy.snapshot_age_ms.saturating_mul(1000),
             bound: policy.snapshot_bytes.saturating_mul(2 * OVERDUE).saturating_add(policy.queue_bytes),
+        }
+    }
+}
+
+impl Journal {
+    pub(super) fn new(policy: &Policy) -> Self {
+        Self {
+            terms: Terms::of(policy),
             snapshot: None,
+            last: Seq(0),
             saved_us: 0,
             entries: Vec::new(),
             bytes: 0,
@@ -72,13 +91,23 @@ impl Journal {
     }
 
     /// The state that was saved last; the room has none before the first.
-    pub(super) fn snapshot(&self) -> Option<&Bytes> {
+    pub(super) fn snapshot(&self) -> Option<&(Seq, SavedState)> {
         self.snapshot.as_ref()
+    }
+
+    /// Whether nothing has happened since.
+    pub(super) fn is_empty(&self) -> bool {
+        self.entries.is_empty()
     }
 
     /// What came after it, in order.
     pub(super) fn entries(&self) -> &[Entry] {
         &self.entries
+    }
+
+    /// The input that was kept last.
+    pub(super) fn last(&self) -> Seq {
+        self.last
     }
 
     /// Takes the place of what was said before.
@@ -94,9 +123,13 @@ impl Journal {
             Err(fault) => Answer::Said(Err(fault)),
             Ok(()) => Answer::Said(Ok(outcome.outputs)),
         };
-        let outputs = if let Answer::Said(Ok(outputs)) = &answer { outputs.as_slice() } else { &[] };
-        let said: u64 = outputs.iter().map(|output| ENTRY / 2 + output_bytes(output)).sum();
+        let said = match &answer {
+            Answer::Said(Ok(outputs)) => outputs.iter().map(|output| ENTRY / 2 + output_bytes(output)).sum(),
+            Answer::Said(Err(Fault::Refused(failure))) => failure_bytes(failure),
+            Answer::Said(Err(Fault::Panicked(_))) | Answer::SetAside => 0,
+        };
         self.bytes += ENTRY + input_bytes(&input.cause) + said;
+        self.last = input.seq;
         self.entries.push(Entry { input, answer });
     }
 
@@ -110,10 +143,11 @@ impl Journal {
             return now_us >= again_us;
         }
         let count = self.entries.len() as u64;
+        let size = self.snapshot.as_ref().map_or(0, |(_, state)| state.bytes.len()) as u64;
         self.wanted
-            || self.bytes >= self.bytes_due
-            || (count >= self.every && self.bytes >= self.snapshot.as_ref().map_or(0, Bytes::len) as u64)
-            || now_us.saturating_sub(self.saved_us) >= self.age_us
+            || self.bytes >= self.terms.bytes_due
+            || (count >= self.terms.every && self.bytes >= size)
+            || now_us.saturating_sub(self.saved_us) >= self.terms.age_us
     }
 
     /// Wants the state to be saved soon: who has had to replay once may have to again.
@@ -122,12 +156,20 @@ impl Journal {
     }
 
     /// The state behind all entries has been saved, so that they are not needed any more.
-    pub(super) fn saved(&mut self, snapshot: Bytes, now_us: u64) {
+    pub(super) fn saved(&mut self, snapshot: SavedState, now_us: u64) {
         self.entries.clear();
         // A burst must not be paid for as long as the room lives.
-        self.entries.shrink_to(2 * self.every as usize);
-        (self.snapshot, self.saved_us, self.bytes) = (Some(snapshot), now_us, 0);
+        self.entries.shrink_to(2 * self.terms.every as usize);
+        (self.snapshot, self.saved_us, self.bytes) = (Some((self.last, snapshot)), now_us, 0);
         (self.again_us, self.wanted) = (None, false);
+    }
+
+    /// The room goes on in another version, under its policy, from a state that may have the form of the version before. So one of its
+    /// own is wanted soon: then the other is needed no more.
+    pub(super) fn moved(&mut self, policy: &Policy, snapshot: SavedState, now_us: u64) {
+        self.terms = Terms::of(policy);
+        self.saved(snapshot, now_us);
+        self.want();
     }
 
     /// The state could not be saved.
@@ -143,8 +185,8 @@ impl Journal {
     /// How much more may come.
     pub(super) fn space(&self) -> Space {
         match self.bytes {
-            bytes if bytes >= self.bound => Space::None,
-            bytes if bytes >= self.bytes_due.saturating_mul(OVERDUE) => Space::Short,
+            bytes if bytes >= self.terms.bound => Space::None,
+            bytes if bytes >= self.terms.bytes_due.saturating_mul(OVERDUE) => Space::Short,
             _ => Space::Enough,
         }
     }
@@ -169,15 +211,29 @@ fn output_bytes(output: &Output) -> u64 {
         Output::Run { arguments, .. } => arguments.len(),
         Output::Kick { reason, .. } => reason.len(),
         Output::Close { result } => result.len(),
-        _ => 0,
+        Output::Forget { key, .. } => key.len(),
+        Output::SetTopics { topics, .. } => topics.len() * size_of::<Topic>(),
+        Output::SetProperty { value, .. } => value.to_string().len(),
+        Output::Refuse { error, .. } => return failure_bytes(error),
+        Output::Cancel { .. } | Output::Lock(_) => 0,
     };
     bytes as u64
 }
 
+fn failure_bytes(failure: &Failure) -> u64 {
+    let params = failure.params.values().map(|value| value.to_string().len()).sum::<usize>();
+    (failure.code.len() + failure.text.len() + params) as u64
+}
+
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
+
     use super::*;
-    use parlor_protocol::Seq;
+
+    fn state(bytes: usize) -> SavedState {
+        SavedState { version: "1".into(), bytes: vec![0; bytes].into() }
+    }
 
     fn policy() -> Policy {
         Policy {
@@ -203,12 +259,12 @@ mod tests {
         assert!(!journal.is_due(999_999) && journal.is_due(1_000_000));
         (1..4).for_each(|_| event(&mut journal, 0));
         assert!(journal.is_due(0), "four inputs");
-        journal.saved(vec![0; 5_000].into(), 0);
+        journal.saved(state(5_000), 0);
         (0..8).for_each(|_| event(&mut journal, 0));
         assert!(!journal.is_due(0), "they are smaller than the state");
         event(&mut journal, 3_000);
         assert!(journal.is_due(0));
-        journal.saved(vec![0; 1 << 20].into(), 0);
+        journal.saved(state(1 << 20), 0);
         event(&mut journal, 8 << 10);
         assert!(journal.is_due(0), "so many bytes, however large the state");
     }
@@ -228,7 +284,7 @@ mod tests {
         assert_eq!((journal.space(), journal.again_us()), (Space::Short, Some(7 * AGAIN_US)));
         (0..8).for_each(|_| event(&mut journal, kib << 10));
         assert_eq!(journal.space(), Space::None);
-        journal.saved(Bytes::new(), 0);
+        journal.saved(state(0), 0);
         assert_eq!(journal.space(), Space::Enough);
         assert!(journal.entries().is_empty());
     }
@@ -240,9 +296,24 @@ mod tests {
         assert!(!journal.is_due(0));
         event(&mut journal, 0);
         assert!(journal.is_due(0));
-        journal.saved(Bytes::new(), 0);
+        journal.saved(state(0), 0);
         event(&mut journal, 0);
         assert!(!journal.is_due(0));
+    }
+
+    #[test]
+    fn a_room_that_has_moved_keeps_what_the_new_policy_says_and_saves_soon() {
+        let mut journal = Journal::new(&policy());
+        (0..3).for_each(|_| event(&mut journal, 0));
+        journal.moved(&Policy { snapshot_every: 2, snapshot_bytes: 1 << 20, ..policy() }, state(0), 0);
+        assert!(journal.is_empty() && !journal.is_due(0));
+        event(&mut journal, 0);
+        assert!(journal.is_due(0), "in the form of the new version");
+        journal.saved(state(0), 0);
+        event(&mut journal, 9 << 10);
+        assert!(!journal.is_due(0));
+        event(&mut journal, 0);
+        assert!(journal.is_due(0), "two inputs");
     }
 
     #[test]

@@ -4,21 +4,32 @@ use std::collections::HashSet;
 use std::fmt;
 use std::sync::Arc;
 
+use parking_lot::Mutex;
 use parlor_protocol::frame::TypeRef;
 use parlor_protocol::{ErrorCode, Policy};
+use prometheus_client::metrics::counter::Counter;
 
+use super::registry::Joinable;
 use crate::host::HostMaker;
 
-/// What rooms of one kind have in common.
+/// What rooms of one kind have in common, those of one version of it.
 pub struct Kind {
     /// What clients ask for.
     pub name: Arc<str>,
+    /// Of the game's code; empty where there is just one.
+    pub version: Arc<str>,
     /// How its rooms behave.
     pub policy: Policy,
     routes: Vec<Arc<str>>,
     events: HashSet<Arc<str>>,
     open: OpenTypes,
     maker: Box<dyn HostMaker>,
+    /// Rooms that may take another player, by what they must agree on with the joiner. The lock makes find-or-create one step.
+    pub(super) joinable: Mutex<Joinable>,
+    /// Rooms that were opened.
+    pub(super) opened: Counter,
+    /// Those of them on which the handler has failed.
+    pub(super) failed: Counter,
 }
 
 /// Which message types clients may send.
@@ -33,14 +44,48 @@ pub enum OpenTypes {
 impl Kind {
     /// A kind whose handler takes `routes` from clients and `events` from the server side.
     pub fn new(name: &str, policy: Policy, routes: &[&str], events: &[&str], maker: Box<dyn HostMaker>) -> Self {
+        let texts = |list: &[&str]| list.iter().map(|text| Arc::from(*text)).collect();
+        Self::of(name, policy, texts(routes), texts(events), maker)
+    }
+
+    /// The same, of names that somebody has.
+    pub(crate) fn of(
+        name: &str,
+        policy: Policy,
+        routes: Vec<Arc<str>>,
+        events: Vec<Arc<str>>,
+        maker: Box<dyn HostMaker>,
+    ) -> Self {
         Self {
             name: name.into(),
+            version: "".into(),
             policy,
-            routes: routes.iter().map(|route| Arc::from(*route)).collect(),
-            events: events.iter().map(|event| Arc::from(*event)).collect(),
+            routes,
+            events: events.into_iter().collect(),
             open: OpenTypes::Listed,
             maker,
+            joinable: Mutex::default(),
+            opened: Counter::default(),
+            failed: Counter::default(),
         }
+    }
+
+    /// The same kind, of this version.
+    #[must_use]
+    pub fn of_version(mut self, version: Arc<str>) -> Self {
+        self.version = version;
+        self
+    }
+
+    /// Counts one more room, and says which it is.
+    pub(super) fn count_opened(&self) -> u64 {
+        self.opened.inc() + 1
+    }
+
+    /// Whether this is what the other is, whoever runs it.
+    pub(crate) fn is_like(&self, other: &Self) -> bool {
+        (&self.name, &self.version, &self.policy) == (&other.name, &other.version, &other.policy)
+            && (&self.routes, &self.events, self.open) == (&other.routes, &other.events, other.open)
     }
 
     /// A kind that takes any message type from clients.

@@ -30,6 +30,11 @@ impl Latest {
         Self { max: max as usize, values: BTreeMap::new(), clock: 0, next_slot: 0 }
     }
 
+    /// Keeps so many values from the next on.
+    pub(crate) fn set_max(&mut self, max: u32) {
+        self.max = max as usize;
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.values.is_empty()
     }
@@ -70,11 +75,10 @@ impl Latest {
     }
 
     fn make_room(&mut self) {
-        if self.values.len() < self.max {
-            return;
-        }
-        let oldest = self.values.iter().min_by_key(|(_, value)| value.set_at).map(|(place, _)| place.clone());
-        if let Some(oldest) = oldest {
+        // More than one when there may be fewer than before.
+        while self.values.len() >= self.max {
+            let oldest = self.values.iter().min_by_key(|(_, value)| value.set_at).map(|(place, _)| place.clone());
+            let Some(oldest) = oldest else { return };
             self.values.remove(&oldest);
         }
     }
@@ -104,6 +108,16 @@ mod tests {
         assert_eq!(latest.of(&"pos".into()).count(), 2);
         latest.forget("pos".into(), "1".into());
         assert_eq!(latest.of(&"pos".into()).count(), 1);
+    }
+
+    #[test]
+    fn there_may_be_fewer_from_the_next_on() {
+        let mut latest = Latest::new(3);
+        let _ = ["a", "b", "c"].map(|key| set(&mut latest, "pos", key));
+        latest.set_max(2);
+        set(&mut latest, "pos", "d");
+        let keys: Vec<_> = latest.values.keys().map(|(_, key)| key.as_str()).collect();
+        assert_eq!(keys, ["c", "d"]);
     }
 
     #[test]

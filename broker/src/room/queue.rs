@@ -9,6 +9,7 @@ use parking_lot::Mutex;
 use parlor_protocol::room::{CloseWhy, Leave, UsedTicket, WorkId};
 use parlor_protocol::{ErrorCode, Failure, Policy};
 
+use super::kind::Kind;
 use super::link::{MemberLink, MemberSlot};
 
 /// What arrives at a room, not yet numbered.
@@ -80,6 +81,8 @@ pub enum Arrival {
     },
     /// The room is to be closed.
     Close(CloseWhy),
+    /// The room is to go on in another version of its kind.
+    Move(Arc<Kind>),
 }
 
 /// Who wants in, and how it is reached.
@@ -123,13 +126,13 @@ impl From<PushError> for ErrorCode {
 /// belongs to (one leave a member, one result a piece of work, and so on) and always finds room.
 #[derive(Debug)]
 pub struct RoomQueue {
-    max_len: usize,
-    max_bytes: usize,
     inner: Mutex<Inner>,
 }
 
 #[derive(Debug, Default)]
 struct Inner {
+    max_len: usize,
+    max_bytes: usize,
     items: VecDeque<Arrival>,
     refusable: usize,
     bytes: usize,
@@ -140,8 +143,16 @@ struct Inner {
 
 impl RoomQueue {
     pub(crate) fn new(policy: &Policy) -> Self {
-        let max_bytes = usize::try_from(policy.queue_bytes).unwrap_or(usize::MAX);
-        Self { max_len: policy.queue_len as usize, max_bytes, inner: Mutex::default() }
+        let queue = Self { inner: Mutex::default() };
+        queue.set_bounds(policy);
+        queue
+    }
+
+    /// Has these bounds from now on. What waits already is not looked at again.
+    pub(crate) fn set_bounds(&self, policy: &Policy) {
+        let mut inner = self.inner.lock();
+        inner.max_len = policy.queue_len as usize;
+        inner.max_bytes = usize::try_from(policy.queue_bytes).unwrap_or(usize::MAX);
     }
 
     /// Adds an arrival.
@@ -151,7 +162,7 @@ impl RoomQueue {
     pub fn push(&self, arrival: Arrival) -> Result<(), PushError> {
         let weight = weight(&arrival);
         let mut inner = self.inner.lock();
-        inner.admit(weight, self.max_len, self.max_bytes)?;
+        inner.admit(weight)?;
         inner.items.push_back(arrival);
         let waker = inner.waker.take();
         drop(inner);
@@ -187,7 +198,7 @@ impl RoomQueue {
 
 impl Inner {
     /// The full-policy.
-    fn admit(&mut self, weight: Option<usize>, max_len: usize, max_bytes: usize) -> Result<(), PushError> {
+    fn admit(&mut self, weight: Option<usize>) -> Result<(), PushError> {
         if self.closed {
             return Err(PushError::Closed);
         }
@@ -195,7 +206,7 @@ impl Inner {
             if self.overdue {
                 return Err(PushError::Overdue);
             }
-            if self.refusable >= max_len || self.bytes + bytes > max_bytes {
+            if self.refusable >= self.max_len || self.bytes + bytes > self.max_bytes {
                 return Err(PushError::Full);
             }
             self.refusable += 1;
@@ -217,6 +228,8 @@ fn weight(arrival: &Arrival) -> Option<usize> {
         Arrival::Message { payload, .. } | Arrival::Event { payload, .. } => Some(payload.len()),
         Arrival::Follow { topic, .. } => Some(topic.len()),
         Arrival::Leave { .. } | Arrival::WorkDone { .. } | Arrival::Close(_) => None,
+        // An operator's.
+        Arrival::Move(_) => None,
         // Each has its opposite, or is answered, before the next one comes.
         Arrival::Drop { .. } | Arrival::Resume { .. } | Arrival::View { .. } => None,
     }
@@ -240,9 +253,21 @@ mod tests {
         assert_eq!(by_count.push(event(1)), Ok(()));
         assert_eq!(by_count.push(event(1)), Err(PushError::Full));
         assert_eq!(by_count.push(Arrival::Close(CloseWhy::Requested)), Ok(()));
+        let version = crate::host::relay::kind("k", Policy::default());
+        assert_eq!(by_count.push(Arrival::Move(Arc::new(version))), Ok(()));
         let by_bytes = queue(10, 100);
         assert_eq!(by_bytes.push(event(60)), Ok(()));
         assert_eq!(by_bytes.push(event(60)), Err(PushError::Full));
+    }
+
+    #[test]
+    fn bounds_may_change_and_hold_from_then_on() {
+        let queue = queue(2, 100);
+        assert_eq!((queue.push(event(1)), queue.push(event(1))), (Ok(()), Ok(())));
+        queue.set_bounds(&Policy { queue_len: 1, queue_bytes: 100, ..Policy::default() });
+        assert_eq!(queue.push(event(1)), Err(PushError::Full));
+        queue.set_bounds(&Policy { queue_len: 3, queue_bytes: 100, ..Policy::default() });
+        assert_eq!((queue.push(event(1)), queue.push(event(1))), (Ok(()), Err(PushError::Full)));
     }
 
     #[test]

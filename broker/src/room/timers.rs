@@ -57,8 +57,17 @@ struct Running {
 
 impl Ticker {
     pub(crate) fn new(policy: &Policy) -> Self {
-        let period_us = (policy.tick_hz > 0).then(|| 1_000_000 / u64::from(policy.tick_hz.min(1000)));
-        Self { period_us, when: policy.tick_when, running: None, count: 0 }
+        Self { period_us: period_us(policy), when: policy.tick_when, running: None, count: 0 }
+    }
+
+    /// Ticks as another policy says from now on. The numbers go on, and what has passed since the last tick counts.
+    pub(crate) fn change(&mut self, policy: &Policy, now_us: u64, players: usize) {
+        let before = self.running.take();
+        (self.period_us, self.when) = (period_us(policy), policy.tick_when);
+        self.occupied(now_us, players);
+        if let (Some(running), Some(before)) = (&mut self.running, before) {
+            running.last_us = before.last_us;
+        }
     }
 
     /// Starts or stops as players come and go.
@@ -91,6 +100,10 @@ impl Ticker {
     }
 }
 
+fn period_us(policy: &Policy) -> Option<u64> {
+    (policy.tick_hz > 0).then(|| 1_000_000 / u64::from(policy.tick_hz.min(1000)))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -112,6 +125,23 @@ mod tests {
         assert!(timers.take_due(9).is_none());
         let fired: Vec<_> = std::iter::from_fn(|| timers.take_due(60)).map(|(_, event, _)| event).collect();
         assert_eq!(fired, ["c", "a", "b"]);
+    }
+
+    #[test]
+    fn another_rate_goes_on_from_the_last_tick() {
+        let of = |tick_hz| Policy { tick_hz, ..Policy::default() };
+        let mut ticker = Ticker::new(&of(10));
+        ticker.occupied(0, 1);
+        assert_eq!(ticker.take_due(100_000), Some((1, 100_000)));
+        ticker.change(&of(50), 130_000, 1);
+        assert_eq!(ticker.next_us(), Some(150_000));
+        assert_eq!(ticker.take_due(150_000), Some((2, 50_000)), "no time is left out");
+        ticker.change(&of(0), 160_000, 1);
+        assert_eq!(ticker.next_us(), None);
+        ticker.change(&of(10), 200_000, 1);
+        assert_eq!(ticker.take_due(300_000), Some((3, 100_000)), "the numbers go on");
+        ticker.change(&of(10), 350_000, 0);
+        assert_eq!(ticker.next_us(), None, "an empty room does not tick");
     }
 
     #[test]

@@ -30,7 +30,8 @@ use crate::shard::{Lodger, ShardNo, Shards};
 use connection::Connection;
 use partings::Partings;
 use place::Place;
-use socket::{Berth, Parked};
+use socket::Berth;
+pub(crate) use socket::Parked;
 use task::Session;
 
 #[doc(hidden)]

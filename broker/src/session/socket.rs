@@ -126,7 +126,8 @@ impl Parked {
         socket.park()
     }
 
-    fn unpark(self) -> io::Result<Socket> {
+    /// Registers it with the runtime of this thread.
+    pub(crate) fn unpark(self) -> io::Result<Socket> {
         match self {
             Self::Tcp(stream) => TcpStream::from_std(stream).map(Socket::from),
             Self::Tls(mut stream) => stream.arrive().map(|()| Socket::Tls(stream)),

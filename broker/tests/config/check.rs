@@ -29,6 +29,20 @@ fn what_contradicts_itself_is_refused_in_one_line_that_names_the_keys() {
             "limits.bytes_per_s (3276) must be at least a fifth of limits.max_frame_bytes (16384)",
         ),
         ("limits.connections = 9007199254740992", "limits.connections must be at most 9007199254740991"),
+        ("workers.token = \"short\"", "workers.token has 5 bytes; it needs at least 16"),
+        ("workers.socket = \"\"", "workers.socket is empty"),
+        ("workers.command = \"\"", "workers.command names no program"),
+        ("workers.command = \"'./game\"", "workers.command has a quote or a backslash with nothing behind it"),
+        ("workers.count = 2", "workers.count is set, but not workers.command"),
+        ("[workers]\ncommand = \"./game\"\ncount = 1025", "workers.count is 1025; it must be at most 1024"),
+        ("workers.beat_ms = 3_000", "workers.lost_after_ms (3000) must be above workers.beat_ms (3000)"),
+        ("workers.lost_after_ms = 500", "workers.lost_after_ms (500) must be above workers.beat_ms (1000)"),
+        ("workers.gone_ms = 9007199254740992", "workers.gone_ms must be at most 9007199254740991"),
+        ("workers.max_frame_bytes = 262143", "workers.max_frame_bytes is 262143; it must be at least 262144"),
+        (
+            "limits.max_frame_bytes = 131072\nworkers.max_frame_bytes = 524287",
+            "workers.max_frame_bytes (524287) must be at least 4 times limits.max_frame_bytes (131072)",
+        ),
         ("shards = 1025", "shards is 1025; it must be at most 1024"),
         ("[[relay]]\nkind = \"a\"\n[[relay]]\nkind = \"a\"", "two relays have the kind `a`"),
         ("[[relay]]\nkind = \"\"", "relay ``: the name of a kind has 1 to 64 bytes"),
@@ -42,9 +56,10 @@ fn what_contradicts_itself_is_refused_in_one_line_that_names_the_keys() {
 }
 
 #[test]
-fn a_limit_is_zero_only_where_that_makes_sense() {
+fn a_number_is_zero_only_where_that_makes_sense() {
     let may_be = ["sessions_away", "rooms", "subscriptions", "gather_members", "drain_ms"];
-    for key in KEYS.iter().filter(|key| key.parts().0 == "limits") {
+    let sections = ["limits", "workers"];
+    for key in KEYS.iter().filter(|key| sections.contains(&key.parts().0) && !key.unit.is_empty()) {
         let checked = read("zero", &format!("{} = 0", key.name)).unwrap().check();
         assert_eq!(checked.is_ok(), may_be.contains(&key.parts().1), "{}: {checked:?}", key.name);
         if let Err(error) = checked {

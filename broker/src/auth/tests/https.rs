@@ -11,7 +11,7 @@ use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 
 use crate::auth::KeysError;
-use crate::auth::fetch::Address;
+use crate::fetch::{Address, FetchError};
 
 /// Made for this test, for `localhost` and 127.0.0.1, and trusted by nobody else.
 const CERTIFICATE: &[u8] = include_bytes!("localhost.pem");
@@ -48,7 +48,7 @@ async fn server() -> u16 {
 async fn get(host: &str, port: u16, roots: Vec<CertificateDer<'static>>) -> Result<Vec<u8>, KeysError> {
     let address = Address::trusting(&format!("https://{host}:{port}/keys?of=all"), || roots)?;
     assert!(!address.is_exposed());
-    address.get(100, Duration::from_secs(10)).await
+    Ok(address.get(100, Duration::from_secs(10)).await?)
 }
 
 #[tokio::test]
@@ -63,7 +63,7 @@ async fn the_certificate_must_be_trusted_and_of_that_host() {
     // What this machine trusts does not have our certificate in it.
     let address = Address::parse(&format!("https://localhost:{port}/keys?of=all"));
     if let Ok(address) = address {
-        assert!(matches!(address.get(100, Duration::from_secs(10)).await, Err(KeysError::Fetch { .. })));
+        assert!(matches!(address.get(100, Duration::from_secs(10)).await, Err(FetchError::Unreachable { .. })));
     }
 }
 
@@ -79,6 +79,6 @@ fn plain_addresses_are_exposed_unless_they_are_here() {
         assert_eq!(Address::parse(text).unwrap().is_exposed(), exposed, "{text}");
     }
     for text in ["", "keys", "ftp://keys.example/", "//keys.example/", "http:///x", "http://a b/"] {
-        assert!(matches!(Address::parse(text), Err(KeysError::Address)), "{text}");
+        assert!(matches!(Address::parse(text), Err(FetchError::Address)), "{text}");
     }
 }

@@ -40,7 +40,7 @@ impl<L: Link> RoomState<L> {
                     match output {
                         Output::Run { name, arguments } => {
                             let (id, name, arguments) = (WorkId(place), name.clone(), arguments.clone());
-                            self.works.insert(id);
+                            self.works.insert(id, (name.clone(), arguments.clone()));
                             works.push(WorkStart { id, name, arguments });
                         }
                         Output::Close { result: given } => result = Some(given),
@@ -131,7 +131,7 @@ impl<L: Link> RoomState<L> {
             role: player.role,
             seq: input.seq,
             index: 0,
-            routes: self.kind.routes().len() as u32,
+            routes: self.routes,
             types: self.types.names(),
             properties: self.shown.properties.clone(),
             invite: self.invite.clone().filter(|_| self.may_invite(player.role)),

@@ -4,6 +4,7 @@
 //! and gives back the outcome before it asks for another. It knows no clock, no socket and no handler.
 
 mod apply;
+mod due;
 #[cfg(test)]
 mod tests;
 
@@ -78,6 +79,8 @@ pub struct RoomState<L> {
     no: RoomNo,
     id: RoomId,
     kind: Arc<Kind>,
+    /// How many types, from the first, clients may say by number.
+    routes: u32,
     /// The code with which others may join, if that is how this room is joined.
     invite: Option<String>,
     opened_ms: u64,
@@ -99,7 +102,8 @@ pub struct RoomState<L> {
     types: TypeTable,
     timers: Timers,
     ticker: Ticker,
-    works: BTreeSet<WorkId>,
+    /// Outside work that has not ended.
+    works: BTreeMap<WorkId, (Cow<'static, str>, Bytes)>,
     empty_since_us: Option<u64>,
     phase: Phase,
     shown: Shown,
@@ -161,9 +165,10 @@ impl<L: Link> RoomState<L> {
             leaving: VecDeque::new(),
             unseen: VecDeque::new(),
             types: TypeTable::new(kind.routes()),
+            routes: kind.routes().len() as u32,
             timers: Timers::default(),
             ticker: Ticker::new(&kind.policy),
-            works: BTreeSet::new(),
+            works: BTreeMap::new(),
             empty_since_us: Some(0),
             phase: Phase::Open,
             shown,
@@ -313,8 +318,23 @@ impl<L: Link> RoomState<L> {
 
     /// Outside work has ended. The first result of a piece of work wins.
     pub fn work_done(&mut self, id: WorkId, name: String, result: Result<Bytes, Failure>) -> Option<Input> {
-        let pending = self.works.remove(&id);
-        pending.then(|| self.number(Cause::Work { id, name: name.into(), result }))
+        let (_, _) = self.works.remove(&id)?;
+        Some(self.number(Cause::Work { id, name: name.into(), result }))
+    }
+
+    /// Whether there is outside work that has not ended.
+    pub fn has_works(&self) -> bool {
+        !self.works.is_empty()
+    }
+
+    /// All outside work that has not ended, in the order in which it was asked for.
+    pub fn pending_works(&self) -> Vec<WorkStart> {
+        let start = |(id, (name, arguments)): (&WorkId, &(Cow<'static, str>, Bytes))| WorkStart {
+            id: *id,
+            name: name.clone(),
+            arguments: arguments.clone(),
+        };
+        self.works.iter().map(start).collect()
     }
 
     /// Somebody outside wants the room closed. `None` when it is closing already: a shutdown then only shortens the time it has.
@@ -335,68 +355,6 @@ impl<L: Link> RoomState<L> {
             }
             Phase::Ended(_) => None,
         }
-    }
-
-    /// The leave of somebody whom an outcome has sent away: it comes before any other input.
-    pub fn next_leaving(&mut self) -> Option<Input> {
-        let (player, why) = self.leaving.pop_front().filter(|_| !self.ended())?;
-        Some(self.number(Cause::Leave { player, why }))
-    }
-
-    /// What the room owes itself by now, one at a time: leaves of those it kicked, timers, the tick, its own end.
-    pub fn due(&mut self) -> Option<Input> {
-        if self.ended() {
-            return None;
-        }
-        if let Some(input) = self.next_leaving() {
-            return Some(input);
-        }
-        while let Some(player) = self.unseen.pop_front() {
-            if let Some(input) = self.view(player) {
-                return Some(input);
-            }
-        }
-        if let Phase::Closing { until_us, why } = self.phase
-            && until_us <= self.now_us
-        {
-            self.end_by_request(why);
-            return None;
-        }
-        if let Some(&(until_us, player)) = self.away.first()
-            && until_us <= self.now_us
-        {
-            return self.expire(player);
-        }
-        if let Some((id, event, payload)) = self.timers.take_due(self.now_us) {
-            return Some(self.number(Cause::Timer { id, event, payload }));
-        }
-        if let Some((count, elapsed_us)) = self.ticker.take_due(self.now_us) {
-            return Some(self.number(Cause::Tick { count, elapsed_us }));
-        }
-        if self.deserted() { self.close(CloseWhy::Empty, u64::MAX) } else { None }
-    }
-
-    /// Whether the room is about to end because nobody is in it.
-    pub fn deserted(&self) -> bool {
-        self.empty_deadline_us().is_some_and(|deadline| deadline <= self.now_us)
-    }
-
-    /// Somebody is on the way in: an empty room waits for as long again, and at least a moment.
-    pub fn expect_company(&mut self) {
-        const MOMENT_US: u64 = 1000;
-        self.empty_since_us = self.empty_since_us.map(|_| self.now_us + MOMENT_US);
-    }
-
-    /// When [`due`](Self::due) has something next, in microseconds since the room opened.
-    pub fn next_due_us(&self) -> Option<u64> {
-        let closing = match self.phase {
-            Phase::Open => self.empty_deadline_us(),
-            Phase::Closing { until_us, .. } => Some(until_us),
-            Phase::Ended(_) => return None,
-        };
-        let leaving = (!self.leaving.is_empty() || !self.unseen.is_empty()).then_some(0);
-        let away = self.away.first().map(|(until_us, _)| *until_us);
-        [leaving, closing, away, self.timers.next_us(), self.ticker.next_us()].into_iter().flatten().min()
     }
 
     /// Ends a batch: gives all members what was said to all, tells clients what of theirs has been handled, and gives back the links
@@ -465,16 +423,6 @@ impl<L: Link> RoomState<L> {
         self.members.len()
     }
 
-    /// Nobody waits for this member any longer.
-    fn expire(&mut self, player: PlayerId) -> Option<Input> {
-        let mut member = self.remove(player)?;
-        let input = self.number(Cause::Leave { player, why: Leave::Disconnected });
-        let place = Place { seq: input.seq, index: 0 };
-        member.link.deliver(&self.closed(place, "expired", NIL));
-        self.departed.push(member.link);
-        Some(input)
-    }
-
     /// Ends a membership from this side; its leave comes before any other input.
     fn send_away(&mut self, player: PlayerId, place: Place, code: &str, result: Bytes, why: Leave) {
         if let Some(mut member) = self.remove(player) {
@@ -505,11 +453,6 @@ impl<L: Link> RoomState<L> {
     fn number(&mut self, cause: Cause) -> Input {
         self.seq.0 += 1;
         Input { seq: self.seq, now_ms: self.opened_ms + self.now_us / 1000, cause }
-    }
-
-    fn empty_deadline_us(&self) -> Option<u64> {
-        let ttl_us = self.kind.policy.empty_ttl_ms.saturating_mul(1000);
-        self.empty_since_us.map(|since| since.saturating_add(ttl_us)).filter(|_| self.phase == Phase::Open)
     }
 
     fn closed(&self, place: Place, code: &str, result: Bytes) -> SharedFrame {

@@ -17,7 +17,7 @@ use parlor_protocol::room::{Audience, Cause, Door, Fault, Input, Origin, Outcome
 use parlor_protocol::{BrokerFrame, Codec, Failure, PlayerId, Policy, RoomId, RoomNo};
 
 use super::{Link, Newcomer, RoomState, Shown, WorkStart};
-use crate::host::{Host, HostMaker, MayFail};
+use crate::host::{Begin, HostMaker, Making, MayFail};
 use crate::room::Kind;
 use crate::wire::SharedFrame;
 
@@ -80,12 +80,8 @@ fn short(frame: &BrokerFrame) -> String {
 struct NoHost;
 
 impl HostMaker for NoHost {
-    fn make(&self, _: &RoomId) -> Box<dyn Host> {
+    fn make(&self, _: &RoomId, _: Begin) -> Making {
         unreachable!("the state does not know of hosts")
-    }
-
-    fn restore(&self, room: &RoomId, _: &Bytes) -> Result<Box<dyn Host>, Failure> {
-        Ok(self.make(room))
     }
 
     fn may_fail(&self) -> MayFail {
@@ -93,10 +89,14 @@ impl HostMaker for NoHost {
     }
 }
 
+fn kind(policy: Policy, routes: &[&str]) -> Arc<Kind> {
+    Arc::new(Kind::new("k", policy, routes, &["bell"], Box::new(NoHost)))
+}
+
 fn state(policy: Policy) -> RoomState<Probe> {
-    let kind = Kind::new("k", policy, &["go"], &["bell"], Box::new(NoHost));
+    let kind = kind(policy, &["go"]);
     let shown = Shown { properties: Default::default(), door: Door::Open };
-    RoomState::new(RoomNo(7), RoomId::parse("r").unwrap(), Arc::new(kind), 1_000_000, shown)
+    RoomState::new(RoomNo(7), RoomId::parse("r").unwrap(), kind, 1_000_000, shown)
 }
 
 /// A room that has opened.

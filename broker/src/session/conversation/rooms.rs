@@ -83,11 +83,12 @@ impl Conversation {
         let seat = match join.mode {
             JoinMode::FindOrCreate => {
                 self.may_make(kind()?, join)?;
-                self.registry().find_or_create(kind()?, join.role, options)?
+                self.registry().find_or_create(kind()?, join.role, options, self.account())?
             }
             JoinMode::Create => {
                 self.may_make(kind()?, join)?;
-                let wish = CreateRoom { options: options.clone(), private: join.private, ..CreateRoom::default() };
+                let (private, account) = (join.private, Some(self.account().to_owned()));
+                let wish = CreateRoom { options: options.clone(), private, account, ..CreateRoom::default() };
                 let room = self.registry().create(kind()?, wish)?;
                 // Now, since it is there even if nobody can have a seat in it.
                 self.made.push(Arc::downgrade(&room));
@@ -95,13 +96,13 @@ impl Conversation {
             }
             JoinMode::Id => {
                 let room = self.room(join.room.as_deref().ok_or_else(|| missing("room"))?)?;
-                admitted(admission(room.kind(), join.role), &[Admission::Open])?;
+                admitted(admission(&room.kind(), join.role), &[Admission::Open])?;
                 self.seat(&room, join.role)?
             }
             JoinMode::Invite => {
                 let code = join.invite.as_deref().ok_or_else(|| missing("invite"))?;
                 let room = self.registry().invited(code).ok_or_else(|| Failure::from(ErrorCode::UnknownInvite))?;
-                admitted(admission(room.kind(), join.role), &[Admission::Open, Admission::Invite])?;
+                admitted(admission(&room.kind(), join.role), &[Admission::Open, Admission::Invite])?;
                 self.seat(&room, join.role)?
             }
             JoinMode::Ticket => return self.by_ticket(join.ticket.as_deref().ok_or_else(|| missing("ticket"))?),
@@ -126,13 +127,13 @@ impl Conversation {
 
     /// Whether the client may make a room of this kind, or be given any.
     fn may_make(&self, kind: &str, join: &Join) -> Result<(), Failure> {
-        let known = self.registry().kind(kind)?;
+        let known = self.registry().kind(kind, Some(self.account()))?;
         let invited: &[Admission] = match join.mode {
             // Whoever makes a room knows its code.
             JoinMode::Create => &[Admission::Open, Admission::Invite],
             _ => &[Admission::Open],
         };
-        admitted(admission(known, join.role), invited)?;
+        admitted(admission(&known, join.role), invited)?;
         let allowed = self.who.as_ref().is_some_and(|who| who.identity.rights.may_create(kind, join.role));
         if allowed { Ok(()) } else { Err(ErrorCode::Forbidden.into()) }
     }
@@ -242,9 +243,8 @@ impl InRoom {
         if self.role == Role::Spectator {
             return Err(ErrorCode::Spectator.into());
         }
-        let kind = self.room.kind();
-        let name = kind.resolve(type_).map_err(|code| Failure::from(code).with("type", type_))?;
-        if !self.slot.try_enqueue(kind.policy.member_queue_len) {
+        let name = self.room.resolve(type_).map_err(|code| Failure::from(code).with("type", type_))?;
+        if !self.slot.try_enqueue(self.room.kind().policy.member_queue_len) {
             return Err(ErrorCode::QueueFull.into());
         }
         let slot = self.slot.clone();

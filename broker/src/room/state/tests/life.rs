@@ -229,3 +229,35 @@ fn a_latecomer_is_counted_and_its_link_given_back() {
     assert_eq!(link.take(), ["error Some(6): shutting_down"]);
     assert_eq!((given_back(&mut state), state.take_tally().told), (1, vec!["shutting_down".into()]));
 }
+
+#[test]
+fn in_another_version_its_policy_holds_and_the_numbers_of_types_stay() {
+    let mut state = open(Policy { tick_hz: 10, ..Policy::default() });
+    let ann = join(&mut state);
+    state.advance(100_000);
+    assert_eq!(settle(&mut state), [Cause::Tick { count: 1, elapsed_us: 100_000 }]);
+    let policy = Policy { tick_hz: 50, resume_ms: 0, ..Policy::default() };
+    state.change_kind(kind(policy, &["leap", "go"]));
+    state.advance(120_000);
+    assert_eq!(settle(&mut state), [Cause::Tick { count: 2, elapsed_us: 20_000 }]);
+    cause(&mut state, vec![publish(Audience::All, "go", 1), publish(Audience::All, "leap", 2)]);
+    assert_eq!(ann.take(), ["publish 5.0 type 0: 1", "types 1 [\"leap\"]", "publish 5.1 type 1: 2"]);
+    let link = Probe::default();
+    let input = state.join(newcomer(3, Role::Player, &link)).unwrap();
+    apply(&mut state, &input, worked(Vec::new()));
+    let joined = link.frames.borrow().iter().find_map(|frame| match frame {
+        BrokerFrame::Joined { joined, .. } => Some((joined.routes, joined.types.clone())),
+        _ => None,
+    });
+    assert_eq!(
+        joined,
+        Some((1, vec!["go".to_owned(), "leap".to_owned()])),
+        "only what all were told may be said by number"
+    );
+    let left = state.drop_out(PlayerId(1)).unwrap();
+    assert_eq!(
+        left.cause,
+        Cause::Leave { player: PlayerId(1), why: Leave::Disconnected },
+        "nobody waits in this version"
+    );
+}

@@ -1,12 +1,14 @@
 //! The directory of rooms: makes them, finds them, hands out their seats.
 
+mod kinds;
+
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use bytes::Bytes;
 use dashmap::DashMap;
-use parking_lot::Mutex;
+use parking_lot::RwLock;
 use parlor_protocol::frame::Role;
 use parlor_protocol::limits::MAX_UINT;
 use parlor_protocol::room::{CloseWhy, Door};
@@ -21,6 +23,7 @@ use super::handle::{Listing, RoomHandle, RoomInfo};
 use super::invite;
 use super::kind::Kind;
 use super::queue::{Arrival, PushError};
+use super::rollout::Versions;
 use crate::config::Limits;
 use crate::engine::Engine;
 use crate::shard::{Lodger, Shards};
@@ -37,6 +40,8 @@ pub struct CreateRoom {
     pub private: bool,
     /// A wish for the id; a random one otherwise.
     pub id: Option<RoomId>,
+    /// Whose wish it is, if an account's.
+    pub account: Option<String>,
 }
 
 /// All rooms of a broker. Lookups never hold a lock while calling out.
@@ -44,27 +49,24 @@ pub struct Registry {
     rooms: DashMap<RoomId, Arc<RoomHandle>>,
     /// Rooms that are joined by a code.
     invites: DashMap<String, RoomId>,
-    kinds: HashMap<Arc<str>, KindRooms>,
+    kinds: RwLock<HashMap<Arc<str>, Versions>>,
     engine: Arc<dyn Engine>,
     shards: Arc<Shards>,
     metrics: Metrics,
     limits: Limits,
     next_no: AtomicU32,
     draining: AtomicBool,
+    /// Whether there are, or will be, workers that offer kinds.
+    has_workers: bool,
     gone: Notify,
-}
-
-struct KindRooms {
-    kind: Arc<Kind>,
-    /// Rooms that may take another player, by what they must agree on with the joiner. The lock makes find-or-create one step.
-    joinable: Mutex<Joinable>,
 }
 
 /// Rooms by age, oldest first.
 type Rooms = BTreeMap<RoomNo, Arc<RoomHandle>>;
 
+/// Rooms of a kind that somebody may be offered a seat in.
 #[derive(Default)]
-struct Joinable {
+pub(super) struct Joinable {
     players: HashMap<MatchKey, Rooms>,
     /// Rooms that may take another spectator; these need not agree on anything.
     spectators: Rooms,
@@ -128,38 +130,60 @@ impl Registry {
         metrics: Metrics,
         limits: Limits,
     ) -> Self {
-        let kind = |kind: Kind| (kind.name.clone(), KindRooms { kind: kind.into(), joinable: Mutex::default() });
-        let kinds = kinds.into_iter().map(kind).collect();
+        let kinds = kinds.into_iter().map(|kind| (kind.name.clone(), Versions::of(kind))).collect();
         let next_no = AtomicU32::new(0);
         let (rooms, draining, gone) = (DashMap::new(), AtomicBool::new(false), Notify::new());
-        Self { rooms, invites: DashMap::new(), kinds, engine, shards, metrics, limits, next_no, draining, gone }
+        Self {
+            rooms,
+            invites: DashMap::new(),
+            kinds: RwLock::new(kinds),
+            engine,
+            shards,
+            metrics,
+            limits,
+            next_no,
+            draining,
+            has_workers: false,
+            gone,
+        }
+    }
+
+    /// The same for a broker whose workers bring kinds.
+    pub(crate) fn with_workers(self) -> Self {
+        Self { has_workers: true, ..self }
     }
 
     /// A seat in an open room of the kind that agrees with the options, or in a new one. Two callers at once get seats in one room.
     ///
     /// # Errors
     /// `unknown_kind`, `server_full`; `unknown_room` for a spectator when there is nothing to watch.
-    pub fn find_or_create(self: &Arc<Self>, kind: &str, role: Role, options: &Bytes) -> Result<Seat, Failure> {
-        let rooms = self.kind_rooms(kind)?;
-        let agreed = agreed(&rooms.kind, options)?;
-        let key = match_key(&rooms.kind, &agreed);
-        let mut joinable = rooms.joinable.lock();
+    pub fn find_or_create(
+        self: &Arc<Self>,
+        kind: &str,
+        role: Role,
+        options: &Bytes,
+        account: &str,
+    ) -> Result<Seat, Failure> {
+        let kind = self.kind(kind, Some(account))?;
+        let agreed = agreed(&kind, options)?;
+        let key = match_key(&kind, &agreed);
+        let mut joinable = kind.joinable.lock();
         let candidates = match role {
             Role::Player => joinable.players.get(&key),
             Role::Spectator => Some(&joinable.spectators),
         };
         let found = candidates.and_then(|rooms| rooms.values().find_map(|room| self.take(room, role)));
         if let Some(seat) = found {
-            self.relist_in(&mut joinable, rooms, seat.room());
+            self.relist_in(&kind, &mut joinable, seat.room());
             return Ok(seat);
         }
         if role == Role::Spectator {
             return Err(ErrorCode::UnknownRoom.into());
         }
         let wish = CreateRoom { options: options.clone(), properties: agreed, ..CreateRoom::default() };
-        let (room, opening) = self.prepare(&rooms.kind, wish)?;
+        let (room, opening) = self.prepare(&kind, wish)?;
         let seat = self.take(&room, role);
-        self.relist_in(&mut joinable, rooms, &room);
+        self.relist_in(&kind, &mut joinable, &room);
         drop(joinable);
         self.launch(&room, opening);
         seat.ok_or_else(|| ErrorCode::RoomFull.into())
@@ -170,11 +194,11 @@ impl Registry {
     /// # Errors
     /// `unknown_kind`, `server_full`, `bad_request` when the wished id is taken.
     pub fn create(self: &Arc<Self>, kind: &str, mut wish: CreateRoom) -> Result<Arc<RoomHandle>, Failure> {
-        let rooms = self.kind_rooms(kind)?;
-        let mut properties = agreed(&rooms.kind, &wish.options)?;
+        let kind = self.kind(kind, wish.account.as_deref())?;
+        let mut properties = agreed(&kind, &wish.options)?;
         properties.append(&mut wish.properties);
         wish.properties = properties;
-        let (room, opening) = self.prepare(&rooms.kind, wish)?;
+        let (room, opening) = self.prepare(&kind, wish)?;
         self.relist(&room);
         self.launch(&room, opening);
         Ok(room)
@@ -201,14 +225,6 @@ impl Registry {
     pub fn invited(&self, code: &str) -> Option<Arc<RoomHandle>> {
         let id = self.invites.get(&invite::plain(code)).map(|id| id.clone())?;
         self.get(&id)
-    }
-
-    /// The kind of this name.
-    ///
-    /// # Errors
-    /// `unknown_kind`.
-    pub fn kind(&self, name: &str) -> Result<&Arc<Kind>, Failure> {
-        Ok(&self.kind_rooms(name)?.kind)
     }
 
     /// Raises an event in a room from the server side.
@@ -279,13 +295,24 @@ impl Registry {
 
     /// Brings the index of joinable rooms in line with a room whose seats, door or properties have changed.
     pub(crate) fn relist(&self, room: &Arc<RoomHandle>) {
-        let Some(rooms) = self.kinds.get(&room.kind().name) else { return };
-        self.relist_in(&mut rooms.joinable.lock(), rooms, room);
+        self.in_index(room, |kind, joinable| self.relist_in(kind, joinable, room));
+    }
+
+    /// Does something with the index in which a room is listed, if it is. The room does not move meanwhile.
+    fn in_index(&self, room: &RoomHandle, act: impl FnOnce(&Kind, &mut Joinable)) {
+        loop {
+            let kind = room.kind();
+            let mut joinable = kind.joinable.lock();
+            // It may have moved before there was the lock.
+            if Arc::ptr_eq(&room.kind(), &kind) {
+                return act(&kind, &mut joinable);
+            }
+        }
     }
 
     /// The key is made under the lock: one made before could be out of date by the time that the room is listed under it.
-    fn relist_in(&self, joinable: &mut Joinable, rooms: &KindRooms, room: &Arc<RoomHandle>) {
-        let key = match_key(&rooms.kind, &room.listing().lock().properties);
+    fn relist_in(&self, kind: &Kind, joinable: &mut Joinable, room: &Arc<RoomHandle>) {
+        let key = match_key(kind, &room.listing().lock().properties);
         let open = self.rooms.contains_key(room.id());
         if open && room.joinable(Role::Player) {
             joinable.players.entry(key).or_default().entry(room.no()).or_insert_with(|| room.clone());
@@ -301,15 +328,15 @@ impl Registry {
 
     /// Takes a changed listing over, under the old key and the new.
     pub(crate) fn update(&self, room: &Arc<RoomHandle>, properties: BTreeMap<String, Value>, door: Door) {
-        let Some(rooms) = self.kinds.get(&room.kind().name) else { return };
-        let mut joinable = rooms.joinable.lock();
-        let before = match_key(&rooms.kind, &room.listing().lock().properties);
-        {
-            let mut listing = room.listing().lock();
-            (listing.properties, listing.door) = (properties, door);
-        }
-        joinable.unlist(&before, room.no());
-        self.relist_in(&mut joinable, rooms, room);
+        self.in_index(room, |kind, joinable| {
+            let before = match_key(kind, &room.listing().lock().properties);
+            {
+                let mut listing = room.listing().lock();
+                (listing.properties, listing.door) = (properties, door);
+            }
+            joinable.unlist(&before, room.no());
+            self.relist_in(kind, joinable, room);
+        });
     }
 
     /// Forgets a room that has closed.
@@ -348,6 +375,8 @@ impl Registry {
             // It may have come in behind the look at all rooms.
             room.close(CloseWhy::ShuttingDown);
         }
+        // So may this.
+        self.guide(&room);
         self.metrics.rooms.inc();
         self.metrics.rooms_opened.inc();
         let options = if wish.options.is_empty() { parlor_protocol::codec::NIL } else { wish.options };
@@ -367,10 +396,6 @@ impl Registry {
     fn seated(self: &Arc<Self>, room: &Arc<RoomHandle>, role: Role) -> Seat {
         self.metrics.members.inc();
         Seat { room: room.clone(), role, account: None, registry: Arc::downgrade(self) }
-    }
-
-    fn kind_rooms(&self, kind: &str) -> Result<&KindRooms, Failure> {
-        self.kinds.get(kind).ok_or_else(|| Failure::from(ErrorCode::UnknownKind).with("kind", kind))
     }
 }
 

@@ -1,16 +1,23 @@
 //! The flags that every program with a broker in it has, and what it does besides serving.
 
-use std::io::Write;
+mod rollout;
+
+use std::io::{IsTerminal, Write};
 use std::net::IpAddr;
 use std::path::PathBuf;
 
+use clap::Subcommand;
 use clap::builder::BoolishValueParser;
 
 use crate::config::{Config, ConfigError};
 
+pub use rollout::RolloutArgs;
+
 /// Flags, over environment, over the configuration file, over the defaults. They may stand before or behind a command.
-#[derive(Clone, Debug, Default, clap::Args)]
-pub struct ServeArgs {
+// Without a group, whose name would be taken from a program's own `Args`.
+#[derive(Clone, Debug, clap::Args)]
+#[group(skip)]
+pub struct Args<C: Subcommand> {
     /// Port for WebSocket, REST and pages; 0 takes any free one [default: 7373]
     #[arg(long, env = "PARLOR_PORT", global = true)]
     pub port: Option<u16>,
@@ -53,13 +60,25 @@ pub struct ServeArgs {
     /// Secret of tokens signed with HS256; 32 bytes or more
     #[arg(long, env = "PARLOR_AUTH_SECRET", value_name = "SECRET", hide_env_values = true, global = true)]
     pub auth_secret: Option<String>,
+    /// What workers must show that connect over the network; 16 bytes or more
+    #[arg(long, env = "PARLOR_WORKER_TOKEN", value_name = "TOKEN", hide_env_values = true, global = true)]
+    pub worker_token: Option<String>,
+    /// Unix socket for workers on the same machine
+    #[arg(long, env = "PARLOR_WORKER_SOCKET", value_name = "FILE", global = true)]
+    pub worker_socket: Option<PathBuf>,
+    /// Command line of a game's program, to be started as a worker, and again when it has ended
+    #[arg(long, env = "PARLOR_WORKER_CMD", value_name = "COMMAND", global = true)]
+    pub worker_cmd: Option<String>,
     /// What to do instead of serving
     #[command(subcommand)]
-    pub command: Option<Command>,
+    pub command: Option<C>,
 }
 
+/// The flags of a program that has no commands of its own.
+pub type ServeArgs = Args<Command>;
+
 /// What a program with a broker can do instead of serving.
-#[derive(Clone, Debug, clap::Subcommand)]
+#[derive(Clone, Debug, Subcommand)]
 pub enum Command {
     /// Check the configuration: file, environment and flags together
     Config {
@@ -69,7 +88,7 @@ pub enum Command {
     },
 }
 
-impl ServeArgs {
+impl<C: Subcommand> Args<C> {
     /// The configuration that these flags amount to.
     ///
     /// # Errors
@@ -90,6 +109,9 @@ impl ServeArgs {
         over(&mut config.tls.key, &self.tls_key);
         over(&mut config.auth.keys, &self.auth_keys);
         over(&mut config.auth.secret, &self.auth_secret);
+        over(&mut config.workers.token, &self.worker_token);
+        over(&mut config.workers.socket, &self.worker_socket);
+        over(&mut config.workers.command, &self.worker_cmd);
         Ok(config)
     }
 }
@@ -115,12 +137,14 @@ impl Command {
     }
 }
 
-/// Writes log lines to the standard error, filtered by `RUST_LOG` (default `warn`).
+/// Writes log lines to the standard error, filtered by `RUST_LOG` (default `warn`, and whatever workers write that were started here).
 pub fn log() {
     use tracing_subscriber::EnvFilter;
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn"));
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn,worker=info"));
     // A second call, as from several tests in one process, changes nothing.
-    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).try_init();
+    let ansi = std::io::stderr().is_terminal();
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(ansi).with_writer(std::io::stderr);
+    let _ = log.try_init();
 }
 
 /// Waits for Ctrl-C or SIGTERM.
