@@ -7,12 +7,16 @@ use std::time::Duration;
 use axum::Router;
 use parlor_broker::auth::AuthHook;
 use parlor_broker::broker::{Connector, Setup};
-use parlor_broker::cli::{self, ServeArgs};
+use parlor_broker::cli;
 use parlor_broker::config::RelayConfig;
 use parlor_broker::telemetry::Metrics;
 use parlor_broker::{Broker, Config};
+use parlor_protocol::ErrorCode;
 
-use crate::{Env, Failure, Identity, Kind, Policy, Refusal, Result, Room, Rooms, local};
+use crate::{
+    Command, Env, Failure, Identity, Kind, Policy, Refusal, Result, Room, Rooms, ServeArgs, Worker, WorkerOptions,
+    local,
+};
 
 /// A game server.
 ///
@@ -35,6 +39,7 @@ pub struct App {
     env: Env,
     rooms: Rooms,
     pages: Router,
+    version: Option<String>,
     on_start: Vec<Box<dyn FnOnce(Connector) + Send>>,
 }
 
@@ -116,11 +121,19 @@ impl App {
         self
     }
 
+    /// Says which version of the game this is, in 1 to 64 bytes. Where rooms run in [workers](crate::worker), a room stays with the
+    /// version that opened it. Unless it is said here or by `--version-label`, every build is a version of its own.
+    pub fn version(mut self, label: impl Into<String>) -> Self {
+        self.version = Some(label.into());
+        self
+    }
+
     /// Runs the program: reads flags, environment and configuration file, serves until Ctrl-C or SIGTERM, and ends gently.
-    /// With the command `config`, it checks or prints its configuration instead.
+    /// With the command `config`, it checks or prints its configuration instead. With `worker`, it runs rooms for a broker that stands
+    /// alone: it serves no [pages](Self::http), starts [nothing](Self::on_start), and cannot reach other [rooms](Self::rooms).
     ///
     /// # Errors
-    /// In one line, when the configuration cannot be used or the port is taken.
+    /// In one line, when the configuration cannot be used, the port is taken, or the broker wants no such worker.
     pub async fn run(self) -> Result {
         let args = <ServeCommand as clap::Parser>::parse();
         self.serve(&args.serve).await
@@ -132,9 +145,12 @@ impl App {
     /// As [`run`](Self::run).
     pub async fn serve(mut self, args: &ServeArgs) -> Result {
         cli::log();
+        if let Some(Command::Worker(args)) = &args.command {
+            return self.work(&args.options()).await;
+        }
         self.guests &= args.guests != Some(false);
         let config = self.adjusted(args.config().map_err(|error| cannot_start(&error))?);
-        if let Some(command) = &args.command {
+        if let Some(Command::Broker(command)) = &args.command {
             return command.run(&config).map_err(|error| cannot_start(&error));
         }
         let broker = self.start(&config).await?;
@@ -146,6 +162,37 @@ impl App {
         println!();
         broker.shutdown().await;
         Ok(())
+    }
+
+    /// Runs rooms for a broker until Ctrl-C or SIGTERM, and then gives them back; a second one ends it at once.
+    async fn work(self, options: &WorkerOptions) -> Result {
+        let worker = self.start_worker(options)?;
+        let told = async {
+            worker.welcomed().await?;
+            println!("running rooms for {}", options.broker);
+            worker.ended().await
+        };
+        tokio::select! {
+            ended = told => return ended,
+            () = cli::interrupted() => {}
+        }
+        // It is listened for before anybody can know that the first was heard.
+        tokio::select! {
+            biased;
+            () = cli::interrupted() => {
+                Err(Failure::from(ErrorCode::Internal).because("ended before the rooms were given back"))
+            }
+            drained = worker.drain() => drained,
+        }
+    }
+
+    /// Starts to run rooms for a broker that stands alone, and returns: for tests, and for programs with a life of their own. Of
+    /// the app, that takes the rooms with handlers, the resources and the version. Work runs on the runtime in which this is called.
+    ///
+    /// # Errors
+    /// When the options or the kinds cannot be used. That there is no broker is no error: it is waited for.
+    pub fn start_worker(self, options: &WorkerOptions) -> Result<Worker> {
+        Worker::start(self.kinds, self.env.with(self.rooms), self.version, options)
     }
 
     /// Starts the broker and returns: for tests, and for programs with a life of their own.

@@ -14,7 +14,7 @@ use rand_chacha::ChaCha8Rng;
 use serde::Serialize;
 
 use crate::work::Work;
-use crate::{Failure, Message, Origin, Player, PlayerId, Policy, Refusal, RoomId, TimerId, Topic, WorkId};
+use crate::{Failure, Message, Origin, Player, PlayerId, Policy, Refusal, RoomId, TimerId, Topic, WorkId, bounds};
 
 /// A handler's only window: the input's time and randomness, who is here, and what to do.
 ///
@@ -161,6 +161,7 @@ impl Ctx {
     /// the topic, or comes back to the room, gets the present value of each key. For this the room keeps the newest `max_latest` values.
     pub fn publish_latest<M: Message>(&mut self, topic: impl Into<Topic>, key: impl Display, message: &M) {
         let (topic, key) = (self.latest_topic(topic.into()), key.to_string());
+        self.require(bounds::check_name(M::TYPE));
         let payload = self.encode(message);
         let size = (key.len() + payload.len()) as u64;
         self.push(Output::Latest { topic, key, name: M::TYPE.into(), payload }, size);
@@ -177,13 +178,15 @@ impl Ctx {
     /// Sets which topics a player follows, beside those that it chose itself: its neighbourhood, its team. Replaces what was
     /// set before; such topics never show on the wire.
     pub fn set_topics<T: Into<Topic>>(&mut self, player: PlayerId, topics: impl IntoIterator<Item = T>) {
-        let topics = topics.into_iter().map(Into::into).collect();
+        let topics: Vec<Topic> = topics.into_iter().map(Into::into).collect();
+        self.require(topics.iter().try_for_each(bounds::check_topic));
         self.push(Output::SetTopics { player, topics }, 0);
     }
 
     /// Raises an event after `delay` (rounded up to whole milliseconds, at least one; the room's time). The event's type must be one of the room's own.
     pub fn after<M: Message>(&mut self, delay: Duration, event: M) -> TimerId {
         let id = TimerId(self.place());
+        self.require(bounds::check_name(M::TYPE));
         if !self.rules.events.contains(&M::TYPE) {
             self.fail(format!("`{}` is not an event of this room: add #[msg::event(\"{0}\")]", M::TYPE));
         }
@@ -202,6 +205,7 @@ impl Ctx {
     /// Starts work outside the room, such as a database call. Its result comes back as an input. It runs at least once.
     pub fn run<A: Serialize, T, E>(&mut self, work: Work<A, T, E>, arguments: A) -> WorkId {
         let id = WorkId(self.place());
+        self.require(bounds::check_name(work.name()));
         let arguments = self.encode(&arguments);
         let size = arguments.len() as u64;
         self.push(Output::Run { name: work.name().into(), arguments }, size);
@@ -224,7 +228,9 @@ impl Ctx {
 
     /// Refuses a message that was deferred.
     pub fn refuse(&mut self, to: Origin, why: impl Refusal) {
-        self.push(Output::Refuse { to, error: why.into_failure() }, 0);
+        let error = why.into_failure();
+        self.require(bounds::check_failure(&error));
+        self.push(Output::Refuse { to, error }, 0);
     }
 
     /// Sends a member away, with a reason that it is told.
@@ -245,6 +251,7 @@ impl Ctx {
     pub fn set_property(&mut self, name: &str, value: impl Serialize) {
         match serde_json::to_value(value) {
             Ok(value) => {
+                self.require(bounds::check_value(name, &value));
                 let size = value.to_string().len() as u64;
                 self.push(Output::SetProperty { name: name.to_owned(), value }, size);
             }
@@ -303,6 +310,10 @@ impl Ctx {
     }
 
     fn message<M: Message>(&mut self, to: Audience, message: &M) {
+        self.require(bounds::check_name(M::TYPE));
+        if let Audience::Topic(topic) = &to {
+            self.require(bounds::check_topic(topic));
+        }
         let payload = self.encode(message);
         let size = payload.len() as u64;
         self.push(Output::Publish { to, name: M::TYPE.into(), payload }, size);
@@ -310,6 +321,7 @@ impl Ctx {
 
     /// The topic; the input fails unless it is declared as one of which only the latest values matter.
     fn latest_topic(&mut self, topic: Topic) -> Topic {
+        self.require(bounds::check_topic(&topic));
         if !self.rules.is_latest(&topic) {
             self.fail(match &topic {
                 Topic::Name(name) => format!("{name:?} is none of `latest_topics`: add it to those of #[room]"),
@@ -346,6 +358,12 @@ impl Ctx {
             self.fail(format!("outputs of {} bytes are over the limit of {}", self.bytes, self.rules.max_outputs));
         } else {
             self.outputs.push(output);
+        }
+    }
+
+    fn require(&mut self, checked: Result<(), String>) {
+        if let Err(why) = checked {
+            self.fail(why);
         }
     }
 

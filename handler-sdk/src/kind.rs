@@ -19,8 +19,12 @@ pub struct Kind {
     /// Its outside work.
     pub works: Vec<WorkFn>,
     make: fn() -> Box<dyn Runner>,
-    restore: fn(&[u8]) -> Result<Box<dyn Runner>>,
+    restore: fn(&[u8]) -> Restored,
+    migrate: fn(&str, &[u8]) -> Restored,
 }
+
+/// A runner that goes on from a snapshot, or why there is none.
+type Restored = Result<Box<dyn Runner>>;
 
 impl Kind {
     /// The kind of room that `R` is.
@@ -33,6 +37,7 @@ impl Kind {
             works: R::works(),
             make: runner::runner::<R>,
             restore: runner::restore::<R>,
+            migrate: runner::migrate::<R>,
         }
     }
 
@@ -47,6 +52,14 @@ impl Kind {
     /// When the snapshot is not one of this kind.
     pub fn restore(&self, snapshot: &[u8]) -> Result<Box<dyn Runner>> {
         (self.restore)(snapshot)
+    }
+
+    /// A runner that goes on from a snapshot of another version of the game.
+    ///
+    /// # Errors
+    /// When the room cannot read that.
+    pub fn migrate(&self, version: &str, snapshot: &[u8]) -> Result<Box<dyn Runner>> {
+        (self.migrate)(version, snapshot)
     }
 }
 

@@ -33,6 +33,9 @@ extern crate self as parlor;
 
 #[cfg(feature = "embedded")]
 mod app;
+mod bounds;
+#[cfg(feature = "embedded")]
+mod command;
 mod ctx;
 mod kind;
 #[cfg(feature = "embedded")]
@@ -48,11 +51,15 @@ mod runner;
 #[cfg(feature = "embedded")]
 pub mod testing;
 mod work;
+#[cfg(feature = "embedded")]
+pub mod worker;
 
 #[cfg(feature = "embedded")]
 pub use app::App;
 #[cfg(feature = "embedded")]
 pub use axum;
+#[cfg(feature = "embedded")]
+pub use command::{Command, ServeArgs, WorkerArgs};
 pub use ctx::Ctx;
 pub use kind::Kind;
 pub use message::{Message, Refusal};
@@ -80,7 +87,7 @@ pub use parlor_macros::Refusal;
 /// |-|-|
 /// | `max_players` (at least 1), `max_spectators`, `tick_hz` (at most 1000), `queue_len`, `member_queue_len`, `max_latest`, `snapshot_every` (at least 1) | a number, or a constant |
 /// | `queue_bytes`, `max_output_bytes`, `max_outputs_bytes`, `max_view_bytes`, `snapshot_bytes`, `max_snapshot_bytes` | bytes: `4096` or `"64KiB"`, `"1MiB"`, `"1GiB"` |
-/// | `empty_ttl`, `resume`, `close_grace`, `snapshot_age` | a duration: `"500ms"`, `"30s"`, `"2m"`, `"1h"` |
+/// | `empty_ttl`, `resume`, `close_grace`, `snapshot_age`, `sleep_after` | a duration: `"500ms"`, `"30s"`, `"2m"`, `"1h"` |
 /// | `match_by`, `client_topics`, `latest_topics` | names: `["map", "mode"]` |
 /// | `tick_when` | `"occupied"` or `"always"` |
 /// | `join`, `watch` | `"open"`, `"ticket"` or `"invite"` |
@@ -100,6 +107,11 @@ pub use room::{Payload, Room};
 pub use rooms::Rooms;
 pub use runner::Runner;
 pub use work::{BoxFuture, Done, Env, Work, WorkFn};
+#[cfg(feature = "embedded")]
+#[doc(hidden)]
+pub use worker::{At as WorkerAt, Point as WorkerPoint};
+#[cfg(feature = "embedded")]
+pub use worker::{Worker, WorkerOptions};
 
 /// What handlers return: `Err` discards the input's outputs and answers the sender.
 pub type Result<T = (), E = Failure> = std::result::Result<T, E>;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use parlor_broker::host::{Host, HostMaker, MayFail, WorkDone};
+use parlor_broker::host::{Begin, Gone, Host, HostMaker, Making, MayFail, SavedState, Unsaved, WorkDone};
 use parlor_protocol::room::{Input, Outcome};
 use parlor_protocol::{ErrorCode, RoomId};
 use tokio::runtime::Handle;
@@ -27,16 +27,16 @@ struct LocalMaker {
 }
 
 impl HostMaker for LocalMaker {
-    fn make(&self, _room: &RoomId) -> Box<dyn Host> {
-        self.host(self.kind.runner())
-    }
-
-    fn restore(&self, _room: &RoomId, snapshot: &Bytes) -> Result<Box<dyn Host>, Failure> {
-        Ok(self.host(self.kind.restore(snapshot)?))
+    fn make(&self, _room: &RoomId, begin: Begin) -> Making {
+        let runner = match begin {
+            Begin::New | Begin::Again => Ok(self.kind.runner()),
+            Begin::From(_, state) | Begin::Moved(_, state) => self.kind.restore(&state.bytes),
+        };
+        Box::pin(std::future::ready(runner.map(|runner| self.host(runner))))
     }
 
     fn may_fail(&self) -> MayFail {
-        MayFail::Yes
+        MayFail::Panics
     }
 }
 
@@ -64,12 +64,17 @@ impl Host for LocalHost {
         }
     }
 
-    fn snapshot(&mut self) -> Result<Bytes, Failure> {
-        self.runner.as_ref().ok_or_else(|| ErrorCode::Internal.into()).and_then(|runner| runner.snapshot())
+    fn poll_outcome(&mut self, _cx: &mut Context<'_>) -> Poll<Result<Outcome, Gone>> {
+        self.outcome.take().map_or(Poll::Pending, |outcome| Poll::Ready(Ok(outcome)))
     }
 
-    fn poll_outcome(&mut self, _cx: &mut Context<'_>) -> Poll<Outcome> {
-        self.outcome.take().map_or(Poll::Pending, Poll::Ready)
+    /// The program is its own and only version.
+    fn save(&mut self, _meant_for: Option<&str>) {}
+
+    fn poll_saved(&mut self, _cx: &mut Context<'_>) -> Poll<Result<SavedState, Unsaved>> {
+        let state = self.runner.as_ref().ok_or_else(|| ErrorCode::Internal.into()).and_then(|runner| runner.snapshot());
+        let saved = |bytes| SavedState { version: String::new(), bytes };
+        Poll::Ready(state.map(saved).map_err(Unsaved::Failed))
     }
 
     fn run(&mut self, name: &str, arguments: Bytes, done: WorkDone) {

@@ -2,7 +2,7 @@
 //!
 //! Unless it says otherwise below, a method may leave out its last parameter, and returns `()` or `Result<(), E>` for any
 //! `E:` [`Refusal`](crate::Refusal). There is at most one each of `open`, `join`, `drop`, `resume`,
-//! `leave`, `close`, `view` and `tick`.
+//! `leave`, `close`, `view`, `tick`, `migrate` and `migrate_back`.
 
 /// The room begins: `fn(&mut self, ctx: &mut Ctx, options: T)`. An `Err` means that there will be no room.
 pub use parlor_macros::msg_open as open;
@@ -49,3 +49,16 @@ pub use parlor_macros::msg_view as view;
 
 /// The clock ticked: `fn(&mut self, ctx: &mut Ctx, dt: Duration)`.
 pub use parlor_macros::msg_tick as tick;
+
+/// The room goes on from the state that another version of the game has saved: `fn(from: &str, state: T) -> Self`, or `-> Result<Self, E>`,
+/// where an `Err` leaves the room in that version.
+///
+/// `T` is what that version's state looks like, or [`Payload`](crate::Payload), to be decoded when it is known which version it is. A
+/// room without a migration reads the state as its own: fields that are new need a `#[serde(default)]`, and no more.
+pub use parlor_macros::msg_migrate as migrate;
+
+/// The room is to go back to an older version of the game: `fn(&self, to: &str) -> Option<T>`, or `-> Result<Option<T>, E>`, with the state as that
+/// version would have saved it.
+///
+/// `None` is for versions that read this one's states as they are, and for those that it does not know, such as the one after it.
+pub use parlor_macros::msg_migrate_back as migrate_back;

@@ -101,6 +101,26 @@ pub trait Room: Default + Serialize + DeserializeOwned + Send + 'static {
     fn on_view(&self, to: &Player) -> Result<Option<Bytes>> {
         Ok(None)
     }
+
+    /// The room as it goes on in this version of the game, from the state that another version has saved. Unless this says otherwise, that is
+    /// read as if it were this version's own, so that fields that are new need no more than a default.
+    ///
+    /// # Errors
+    /// When it cannot be read. The room then stays in the other version.
+    #[allow(unused_variables)]
+    fn from_version(version: &str, state: &Payload) -> Result<Self> {
+        state.decode()
+    }
+
+    /// The state as an older version of the game would have saved it, so that the room can go back to it. None for a version that reads this
+    /// one's states as they are, or that this one does not know: a newer one, for instance.
+    ///
+    /// # Errors
+    /// When that version has no such state. The room then stays in this version.
+    #[allow(unused_variables)]
+    fn for_version(&self, version: &str) -> Result<Option<Payload>> {
+        Ok(None)
+    }
 }
 
 /// A MessagePack payload that has not been decoded yet.

@@ -14,7 +14,8 @@ use serde::Serialize;
 use crate::{Failure, Message, Result, Role};
 
 /// Opens, lists and closes rooms, and raises events in them, without a detour over REST. Comes from [`App::rooms`](crate::App::rooms);
-/// work functions find it in their [`Env`](crate::Env). Usable once the app has started.
+/// work functions find it in their [`Env`](crate::Env). Usable once the app has started, but not in a [worker](crate::worker), whose
+/// broker is elsewhere.
 #[derive(Clone, Debug, Default)]
 pub struct Rooms(Arc<OnceLock<Attached>>);
 
@@ -88,7 +89,8 @@ impl Rooms {
     }
 
     fn attached(&self) -> Result<&Attached> {
-        self.0.get().ok_or_else(|| Failure::from(ErrorCode::Internal).because("the app has not started yet"))
+        let why = "the app has not started yet, or is a worker";
+        self.0.get().ok_or_else(|| Failure::from(ErrorCode::Internal).because(why))
     }
 
     fn registry(&self) -> Result<Arc<Registry>> {

@@ -151,6 +151,14 @@ impl<T, E> Returned<Result<T, E>> {
         answer(ctx, &self.0.map_err(Refusal::into_failure)?)
     }
 
+    /// The value, or why there is none.
+    pub fn value(self) -> Result<T>
+    where
+        E: Refusal,
+    {
+        self.0.map_err(Refusal::into_failure)
+    }
+
     /// The view, or why there is none.
     pub fn view(self) -> Result<Option<Bytes>>
     where
@@ -171,6 +179,9 @@ pub trait ByValue {
     where
         Self::Value: ToPayload;
 
+    /// Passes it on.
+    fn value(self) -> Result<Self::Value>;
+
     /// Makes it the view.
     fn view(self) -> Result<Option<Bytes>>
     where
@@ -187,12 +198,57 @@ impl<T> ByValue for Returned<T> {
         answer(ctx, &self.0)
     }
 
+    fn value(self) -> Result<T> {
+        Ok(self.0)
+    }
+
     fn view(self) -> Result<Option<Bytes>>
     where
         T: ToPayload,
     {
         view(&self.0)
     }
+}
+
+/// What a migration takes. [`Payload`] comes as it is, by its own method; everything else is decoded, by that of [`Decoded`].
+pub struct Older<'a, T>(pub &'a Payload, pub std::marker::PhantomData<T>);
+
+impl Older<'_, Payload> {
+    /// The state.
+    pub fn read(self) -> Result<Payload> {
+        Ok(self.0.clone())
+    }
+}
+
+/// What to do with a state that is no [`Payload`].
+pub trait Decoded {
+    /// Its type.
+    type State;
+
+    /// Decodes it.
+    fn read(self) -> Result<Self::State>
+    where
+        Self::State: FromPayload;
+}
+
+impl<T> Decoded for Older<'_, T> {
+    type State = T;
+
+    fn read(self) -> Result<T>
+    where
+        T: FromPayload,
+    {
+        self.0.decode()
+    }
+}
+
+/// Encodes a state for an older version.
+pub fn older<T: ToPayload>(state: Option<T>) -> Result<Option<Payload>> {
+    let failed = |error: &dyn std::fmt::Display| {
+        Failure::from(parlor_protocol::ErrorCode::OutputFailed).because(error.to_string())
+    };
+    let encode = |state: T| parlor_protocol::codec::to_payload(&state).map(Payload).map_err(|error| failed(&error));
+    state.map(encode).transpose()
 }
 
 /// Makes a handler's return value the reply, if the message was a request that has not been deferred.

@@ -11,7 +11,7 @@ use parlor_protocol::room::{Cause, Fault, Input, Outcome};
 use serde::{Deserialize, Serialize};
 
 use crate::ctx::{Ctx, Rules};
-use crate::{Failure, Leave, Payload, Player, PlayerId, Result, Room, RoomId};
+use crate::{Failure, Leave, Payload, Player, PlayerId, Result, Room, RoomId, bounds};
 
 /// A room that runs, whatever its kind.
 pub trait Runner: Send {
@@ -26,6 +26,12 @@ pub trait Runner: Send {
     /// # Errors
     /// When the state cannot be encoded.
     fn snapshot(&self) -> Result<Bytes>;
+
+    /// The same in the form of an older version of the game, if the room knows it.
+    ///
+    /// # Errors
+    /// When the room's state has no such form, or cannot be encoded.
+    fn snapshot_for(&self, version: &str) -> Result<Option<Bytes>>;
 }
 
 /// A new runner for rooms of kind `R`, which waits for its `Open` input.
@@ -41,14 +47,34 @@ pub(crate) fn runner<R: Room>() -> Box<dyn Runner> {
 
 /// A runner that goes on from a snapshot.
 pub(crate) fn restore<R: Room>(snapshot: &[u8]) -> Result<Box<dyn Runner>> {
-    let read = catch_unwind(|| rmp_serde::from_slice::<Saved<R>>(snapshot).map_err(|error| error.to_string()));
-    let saved = read
-        .unwrap_or_else(|panic| Err(panic_text(panic.as_ref())))
-        .map_err(|why| Failure::from(ErrorCode::Internal).because(format!("snapshot: {why}")))?;
+    restore_by::<R>(snapshot, |state| rmp_serde::from_slice(&state.0).map_err(|error| unsaved(&error)))
+}
+
+/// A runner that goes on from a snapshot of another version.
+pub(crate) fn migrate<R: Room>(version: &str, snapshot: &[u8]) -> Result<Box<dyn Runner>> {
+    let mut runner = restore_by::<R>(snapshot, |state| R::from_version(version, state));
+    if let Err(failure) = &mut runner {
+        failure.text = format!("from version `{version}`: {}", failure.text).into();
+    }
+    runner
+}
+
+fn restore_by<R: Room>(snapshot: &[u8], read: impl Fn(&Payload) -> Result<R>) -> Result<Box<dyn Runner>> {
+    let saved: Saved = rmp_serde::from_slice(snapshot).map_err(|error| unsaved(&error))?;
+    let room = caught(|| read(&Payload(saved.room)))?;
     let mut ctx = Ctx::new(saved.id, saved.seed, Rules::new(&R::policy(), R::EVENTS));
     ctx.tick = saved.tick;
     (ctx.players, ctx.away) = (saved.players, saved.away);
-    Ok(Box::new(Running { room: saved.room, ctx, let_in: false }))
+    Ok(Box::new(Running { room, ctx, let_in: false }))
+}
+
+/// What the game's code makes of a state, even if it panics.
+fn caught<T>(of: impl FnOnce() -> Result<T>) -> Result<T> {
+    catch_unwind(AssertUnwindSafe(of)).unwrap_or_else(|panic| Err(unsaved(&panic_text(panic.as_ref()))))
+}
+
+fn unsaved(why: &dyn std::fmt::Display) -> Failure {
+    Failure::from(ErrorCode::Internal).because(format!("snapshot: {why}"))
 }
 
 struct Running<R> {
@@ -58,11 +84,10 @@ struct Running<R> {
     let_in: bool,
 }
 
-/// A snapshot as it is read.
+/// A snapshot as it is read. The room's own state is binary in it, so that it can be read as whatever an older version made of it.
 #[derive(Deserialize)]
-#[serde(bound = "R: Room")]
-struct Saved<R> {
-    room: R,
+struct Saved {
+    room: Bytes,
     id: RoomId,
     seed: u64,
     tick: u64,
@@ -72,8 +97,8 @@ struct Saved<R> {
 
 /// A snapshot as it is written.
 #[derive(Serialize)]
-struct Saving<'a, R> {
-    room: &'a R,
+struct Saving<'a> {
+    room: Bytes,
     id: &'a RoomId,
     seed: u64,
     tick: u64,
@@ -91,7 +116,7 @@ impl<R: Room> Runner for Running<R> {
                 Ok(outputs) => Outcome { result: Ok(()), outputs, view },
                 Err(failure) => self.undo(&input.cause, Fault::Refused(failure)),
             },
-            Ok(Err(failure)) => self.undo(&input.cause, Fault::Refused(failure)),
+            Ok(Err(failure)) => self.undo(&input.cause, Fault::Refused(bounds::sayable(failure))),
             Err(panic) => self.undo(&input.cause, Fault::Panicked(panic_text(panic.as_ref()))),
         }
     }
@@ -111,15 +136,20 @@ impl<R: Room> Runner for Running<R> {
     }
 
     fn snapshot(&self) -> Result<Bytes> {
-        let Ctx { room: id, seed, tick, players, away, .. } = &self.ctx;
-        let saving = Saving { room: &self.room, id, seed: *seed, tick: *tick, players, away };
-        let saved = catch_unwind(AssertUnwindSafe(|| to_payload(&saving).map_err(|error| error.to_string())));
-        let saved = saved.unwrap_or_else(|panic| Err(panic_text(panic.as_ref())));
-        saved.map_err(|why| Failure::from(ErrorCode::Internal).because(format!("snapshot: {why}")))
+        self.save(caught(|| to_payload(&self.room).map_err(|error| unsaved(&error)))?)
+    }
+
+    fn snapshot_for(&self, version: &str) -> Result<Option<Bytes>> {
+        caught(|| self.room.for_version(version))?.map(|state| self.save(state.0)).transpose()
     }
 }
 
 impl<R: Room> Running<R> {
+    fn save(&self, room: Bytes) -> Result<Bytes> {
+        let Ctx { room: id, seed, tick, players, away, .. } = &self.ctx;
+        to_payload(&Saving { room, id, seed: *seed, tick: *tick, players, away }).map_err(|error| unsaved(&error))
+    }
+
     fn dispatch(&mut self, cause: &Cause) -> Result<Option<Bytes>> {
         let Self { room, ctx, let_in } = self;
         match cause {

@@ -12,7 +12,7 @@ use parlor_protocol::ErrorCode;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::{Failure, Payload, Refusal, Result, WorkId};
+use crate::{Failure, Payload, Refusal, Result, WorkId, bounds};
 
 /// A future that ends in `T`.
 pub type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
@@ -66,7 +66,8 @@ impl WorkFn {
         let call = move |env, arguments: Payload| -> BoxFuture<Result<Bytes>> {
             Box::pin(async move {
                 let arguments = arguments.decode()?;
-                let value = (work.call)(env, arguments).await.map_err(Refusal::into_failure)?;
+                let value = (work.call)(env, arguments).await;
+                let value = value.map_err(|refusal| bounds::sayable(refusal.into_failure()))?;
                 parlor_protocol::codec::to_payload(&value)
                     .map_err(|error| Failure::from(ErrorCode::OutputFailed).because(error.to_string()))
             })

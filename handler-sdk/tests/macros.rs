@@ -93,6 +93,7 @@ struct Arena {
     snapshot_every = 100,
     snapshot_bytes = "1MiB",
     snapshot_age = "5s",
+    sleep_after = "7s",
     max_snapshot_bytes = "2MiB",
     close_grace = "500ms"
 )]
@@ -284,9 +285,10 @@ impl Game {
     fn state(&self) -> Arena {
         #[derive(Deserialize)]
         struct Saved {
-            room: Arena,
+            room: parlor::rt::Bytes,
         }
-        Payload(self.runner.snapshot().expect("a snapshot")).decode::<Saved>().expect("a state").room
+        let saved: Saved = Payload(self.runner.snapshot().expect("a snapshot")).decode().expect("a snapshot");
+        Payload(saved.room).decode().expect("a state")
     }
 }
 
@@ -346,6 +348,7 @@ fn the_kind_is_what_the_attribute_says() {
         snapshot_every: 100,
         snapshot_bytes: 1 << 20,
         snapshot_age_ms: 5_000,
+        sleep_after_ms: 7_000,
         max_snapshot_bytes: 2 << 20,
         close_grace_ms: 500,
         ..parlor::Policy::default()

@@ -6,11 +6,10 @@ mod messages;
 mod vector;
 
 use clap::Parser;
-use parlor::App;
 use parlor::axum::Router;
 use parlor::axum::http::header::CONTENT_TYPE;
 use parlor::axum::routing::{MethodRouter, get};
-use parlor::broker::cli::ServeArgs;
+use parlor::{App, ServeArgs};
 
 use crate::game::Arena;
 

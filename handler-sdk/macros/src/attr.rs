@@ -8,8 +8,21 @@ use syn::{Attribute, Error, Ident, ImplItemFn, LitStr, Meta, Result, Token};
 use crate::names;
 
 /// All of them.
-const KNOWN: [&str; 11] =
-    ["open", "join", "drop", "resume", "leave", "close", "route", "event", "work", "view", "tick"];
+const KNOWN: [&str; 13] = [
+    "open",
+    "join",
+    "drop",
+    "resume",
+    "leave",
+    "close",
+    "route",
+    "event",
+    "work",
+    "view",
+    "tick",
+    "migrate",
+    "migrate_back",
+];
 
 /// What a method is for.
 pub(crate) enum Mark {
@@ -21,6 +34,8 @@ pub(crate) enum Mark {
     Close,
     View,
     Tick,
+    Migrate,
+    MigrateBack,
     Route(Name),
     Event(Name),
     Work { name: Name, done: Option<Name> },
@@ -45,6 +60,8 @@ impl Mark {
             Mark::Close => "close",
             Mark::View => "view",
             Mark::Tick => "tick",
+            Mark::Migrate => "migrate",
+            Mark::MigrateBack => "migrate_back",
             Mark::Route(_) => "route",
             Mark::Event(_) => "event",
             Mark::Work { .. } => "work",
@@ -65,6 +82,8 @@ impl Mark {
             "close" => bare(Mark::Close),
             "view" => bare(Mark::View),
             "tick" => bare(Mark::Tick),
+            "migrate" => bare(Mark::Migrate),
+            "migrate_back" => bare(Mark::MigrateBack),
             "route" => route(attribute),
             "event" => Arguments::parse(attribute)?.only_name()?.map_or_else(|| Name::of(method), Ok).map(Mark::Event),
             "work" => {

@@ -149,6 +149,17 @@ fn hook(method: &Method) -> Option<TokenStream> {
             ) -> ::parlor::Result<::core::option::Option<::parlor::rt::Bytes>>),
             view(method),
         ),
+        Mark::Migrate => (
+            quote!(fn from_version(version: &str, payload: &::parlor::Payload) -> ::parlor::Result<Self>),
+            migrate(method),
+        ),
+        Mark::MigrateBack => (
+            quote!(fn for_version(
+                &self,
+                version: &str,
+            ) -> ::parlor::Result<::core::option::Option<::parlor::Payload>>),
+            migrate_back(method),
+        ),
         Mark::Route(_) | Mark::Event(_) | Mark::Work { .. } => return None,
     };
     let cfgs = &method.cfgs;
@@ -177,6 +188,26 @@ fn view(method: &Method) -> TokenStream {
     }
 }
 
+/// A call whose value is the room.
+fn migrate(method: &Method) -> TokenStream {
+    let (call, at) = (call(method, &older), returned_at(method));
+    let room = quote_spanned!(at=> ::parlor::rt::Returned(#call).value());
+    quote! {
+        use ::parlor::rt::{ByValue as _, Decoded as _};
+        #room
+    }
+}
+
+/// A call whose value is the state for an older version, if there is one.
+fn migrate_back(method: &Method) -> TokenStream {
+    let (call, at) = (call(method, &decoded), returned_at(method));
+    let state = quote_spanned!(at=> ::parlor::rt::older(::parlor::rt::Returned(#call).value()?));
+    quote! {
+        use ::parlor::rt::ByValue as _;
+        #state
+    }
+}
+
 /// A call that has no value, but may fail.
 pub(crate) fn unit(method: &Method, payload: &dyn Fn(&Type) -> TokenStream) -> TokenStream {
     let (call, at) = (call(method, payload), returned_at(method));
@@ -198,14 +229,20 @@ fn call(method: &Method, payload: &dyn Fn(&Type) -> TokenStream) -> TokenStream 
         Role::CloseWhy => given(ty, &quote!(::parlor::CloseWhy), &quote!(why)),
         Role::Duration => given(ty, &quote!(::core::time::Duration), &quote!(time)),
         Role::Env => given(ty, &quote!(::parlor::Env), &quote!(env)),
+        Role::Version => given(ty, &quote!(&str), &quote!(version)),
         Role::Payload => payload(ty),
     });
-    quote!(Self::#ident(self, #(#arguments),*))
+    let receiver = (!matches!(method.mark, Mark::Migrate)).then(|| quote!(self,));
+    quote!(Self::#ident(#receiver #(#arguments),*))
 }
 
 /// What the room passes as it is. That the parameter is of that type is checked where the user wrote it.
 pub(crate) fn given(ty: &Type, passed: &TokenStream, value: &TokenStream) -> TokenStream {
     quote_spanned!(at(ty)=> ::parlor::rt::given::<#ty, #passed>(#value))
+}
+
+fn older(ty: &Type) -> TokenStream {
+    quote_spanned!(at(ty)=> ::parlor::rt::Older::<#ty>(payload, ::core::marker::PhantomData).read()?)
 }
 
 fn decoded(ty: &Type) -> TokenStream {

@@ -70,4 +70,8 @@ markers! {
     msg_view "view";
     /// The clock ticks.
     msg_tick "tick";
+    /// The state of an older version.
+    msg_migrate "migrate";
+    /// The state for an older version.
+    msg_migrate_back "migrate_back";
 }

@@ -26,6 +26,7 @@ pub(crate) enum Role {
     CloseWhy,
     Duration,
     Env,
+    Version,
     Payload,
 }
 
@@ -40,6 +41,7 @@ impl Role {
             Role::CloseWhy => (Passed::Value, "the reason is passed as `why: CloseWhy`"),
             Role::Duration => (Passed::Value, "the time is passed as a `Duration`"),
             Role::Env => (Passed::Value, "the environment is passed as `env: Env`"),
+            Role::Version => (Passed::Shared, "the version is passed as `&str`"),
             Role::Payload => (Passed::Value, "a payload is passed by value: it is decoded for this call"),
         }
     }
@@ -62,7 +64,7 @@ struct Form {
 }
 
 fn form(mark: &Mark) -> Form {
-    use Role::{CloseWhy, Ctx, Duration, Env, From, Leave, Payload, Player};
+    use Role::{CloseWhy, Ctx, Duration, Env, From, Leave, Payload, Player, Version};
     let (required, optional, example): (&[Role], &[Role], _) = match mark {
         Mark::Open => (&[Ctx], &[Payload], "fn(&mut self, ctx: &mut Ctx, options: T)"),
         Mark::Join => (&[Ctx, Player], &[Payload], "fn(&mut self, ctx: &mut Ctx, player: &Player, options: T)"),
@@ -74,10 +76,12 @@ fn form(mark: &Mark) -> Form {
         Mark::Route(_) => (&[Ctx, From], &[Payload], "fn(&mut self, ctx: &mut Ctx, from: PlayerId, message: T)"),
         Mark::Event(_) => (&[Ctx], &[Payload], "fn(&mut self, ctx: &mut Ctx, event: T)"),
         Mark::Work { .. } => (&[Env, Payload], &[], "async fn(env: Env, job: T) -> Result<U, E>"),
+        Mark::Migrate => (&[Version, Payload], &[], "fn(from: &str, state: T) -> Result<Self, E>"),
+        Mark::MigrateBack => (&[Version], &[], "fn(&self, to: &str) -> Option<T>"),
     };
     let receiver = match mark {
-        Mark::View => Some(Passed::Shared),
-        Mark::Work { .. } => None,
+        Mark::View | Mark::MigrateBack => Some(Passed::Shared),
+        Mark::Work { .. } | Mark::Migrate => None,
         _ => Some(Passed::Mut),
     };
     Form { receiver, required, optional, example }
@@ -128,6 +132,13 @@ fn has_result(mark: &Mark, method: &ImplItemFn) -> Result<()> {
             method.sig.ident.span(),
             "work returns a `Result<T, E>`, which comes back as a `Done<T, E>`",
         )),
+        (Mark::Migrate, ReturnType::Default) => {
+            Err(Error::new(method.sig.ident.span(), "a migration returns the room: `Self`, or `Result<Self, E>`"))
+        }
+        (Mark::MigrateBack, ReturnType::Default) => Err(Error::new(
+            method.sig.ident.span(),
+            "a migration back returns the state for that version, if it knows it: `Option<T>`, or `Result<Option<T>, E>`",
+        )),
         _ => Ok(()),
     }
 }
@@ -149,6 +160,7 @@ fn has_receiver(form: &Form, word: &str, method: &ImplItemFn) -> Result<()> {
     let text = match form.receiver {
         Some(Passed::Shared) => format!("`#[msg::{word}]` only looks at the room: it takes `&self`"),
         Some(_) => format!("`#[msg::{word}]` takes `&mut self`"),
+        None if word == "migrate" => "a migration makes the room: there is no `self` yet".to_owned(),
         None => "work runs outside the room: it has no `self`, and gets all that it needs in its argument".to_owned(),
     };
     Err(match found {

@@ -66,6 +66,7 @@ const KEYS: &[(&str, &str, Form)] = &[
     ("snapshot_bytes", "snapshot_bytes", Form::Bytes),
     ("snapshot_age", "snapshot_age_ms", Form::Millis),
     ("max_snapshot_bytes", "max_snapshot_bytes", Form::Bytes),
+    ("sleep_after", "sleep_after_ms", Form::Millis),
     ("close_grace", "close_grace_ms", Form::Millis),
 ];
 

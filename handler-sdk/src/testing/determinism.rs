@@ -3,18 +3,30 @@
 use bytes::Bytes;
 use parlor_protocol::room::{Fault, Input, Outcome};
 
-use crate::{Kind, Runner};
+use crate::{Kind, Result, Runner};
 
 /// A handler and its proof.
 pub(super) struct Twice {
     kind: Kind,
     runner: Box<dyn Runner>,
+    /// From which the history goes on, in a room that has moved here from another version.
+    began: Option<Bytes>,
     history: Vec<(Input, Outcome)>,
 }
 
 impl Twice {
     pub(super) fn new(kind: Kind) -> Self {
-        Self { runner: kind.runner(), kind, history: Vec::new() }
+        Self { runner: kind.runner(), kind, began: None, history: Vec::new() }
+    }
+
+    /// The same room in another version of the game, as a broker moves it.
+    pub(super) fn moved(self, from: &str, to: &str, kind: Kind) -> Result<Self> {
+        let runner = match self.runner.snapshot_for(to)? {
+            Some(state) => kind.restore(&state)?,
+            None => kind.migrate(from, &self.snapshot())?,
+        };
+        let began = Some(snapshot(runner.as_ref()));
+        Ok(Self { runner, kind, began, history: Vec::new() })
     }
 
     /// Handles an input by the room and by a copy from the snapshot before it; goes on with the copy.
@@ -60,7 +72,7 @@ impl Drop for Twice {
         if std::thread::panicking() {
             return;
         }
-        let mut runner = self.kind.runner();
+        let mut runner = self.began.as_ref().map_or_else(|| self.kind.runner(), |state| self.restored(state));
         for (input, outcome) in &self.history {
             if let Err(Fault::Panicked(_)) = outcome.result {
                 runner.skip(input);
