@@ -15,11 +15,14 @@ mod storm;
 mod trace;
 mod wire;
 
+use std::sync::Arc;
+
 use parlor::broker::session::Sabotage;
+use tokio::sync::Semaphore;
 
 use check::check;
 use met::Met;
-use run::{each, run};
+use run::{Report, each, run};
 
 /// Seeds of the normal run.
 const SEEDS: u64 = 2_000;
@@ -80,18 +83,45 @@ fn a_broken_resume_is_found_out() {
 
 #[test]
 fn every_promise_holds_over_real_sockets() {
+    in_real_time(20, 20, sockets::run);
+}
+
+#[test]
+fn every_promise_holds_while_workers_die() {
+    // Few at a time, so that workers are there again soon enough to die often.
+    let restored = in_real_time(12, 6, sockets::run_with_workers);
+    assert!(restored > 10 || number("PARLOR_SEED").is_some(), "only {restored} handlers were made anew");
+}
+
+/// Runs seeds, so many at a time; how many handlers were made anew.
+fn in_real_time<F>(count: u64, at_once: usize, run: impl Fn(u64) -> F) -> u64
+where
+    F: Future<Output = Report> + Send + 'static,
+{
     parlor_tests::panics::hush();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-    let seeds = number("PARLOR_SEED").map_or(0..20, |seed| seed..seed + 1);
-    let runs: Vec<_> = seeds.map(|seed| (seed, runtime.spawn(sockets::run(seed)))).collect();
-    let mut failures = Vec::new();
+    let seeds = number("PARLOR_SEED").map_or(0..count, |seed| seed..seed + 1);
+    let turns = Arc::new(Semaphore::new(at_once));
+    let take_turn = |seed, turns: Arc<Semaphore>| {
+        let run = run(seed);
+        async move {
+            let _turn = turns.acquire().await;
+            run.await
+        }
+    };
+    let runs: Vec<_> = seeds.map(|seed| (seed, runtime.spawn(take_turn(seed, turns.clone())))).collect();
+    let (mut failures, mut restored) = (Vec::new(), 0);
     for (seed, run) in runs {
-        let wrong = check(&runtime.block_on(run).unwrap());
+        let report = runtime.block_on(run).unwrap();
+        restored += report.restored;
+        let wrong = check(&report);
         if !wrong.is_empty() {
             failures.push(format!("PARLOR_SEED={seed}: {}", wrong.join("\n    ")));
         }
     }
     assert!(failures.is_empty(), "{}", failures.join("\n"));
+    println!("{restored} handlers made anew");
+    restored
 }
 
 #[test]

@@ -1,11 +1,12 @@
 //! Every accepted message is accounted for: handled, without its sender, or answered by the end of its room.
 
 use parlor::broker::room::CreateRoom;
-use parlor::broker::{Broker, telemetry::Metrics};
+use parlor::broker::telemetry::Metrics;
 use parlor::prelude::*;
 use parlor_client::{ClientError, Codec, Options, Parlor};
 use parlor_tests::panics::hush;
 use parlor_tests::seed::{fork, seeded};
+use parlor_tests::serve::Anywhere;
 use parlor_tests::wait::until;
 use parlor_tests::{config, connect_with};
 use rand_chacha::ChaCha8Rng;
@@ -57,7 +58,7 @@ async fn accepted_is_handled_or_orphaned_or_closed() {
     let mut rng = seeded();
     let mut config = config();
     config.shards = 2;
-    let broker = parlor::App::new().room::<Arcade>().start(&config).await.unwrap();
+    let broker = parlor::App::new().room::<Arcade>().anywhere(&config).await;
     let mut clients = JoinSet::new();
     for number in 0..CLIENTS {
         let codec = if number % 2 == 0 { Codec::Json } else { Codec::MsgPack };
@@ -131,7 +132,7 @@ fn step(rng: &mut ChaCha8Rng) -> Move {
 /// A room that closes with a full queue answers for all of it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_waits_in_a_closing_room_is_counted() {
-    let broker: Broker = parlor::App::new().room::<Arcade>().start(&config()).await.unwrap();
+    let broker = parlor::App::new().room::<Arcade>().anywhere(&config()).await;
     for _ in 0..ROOMS {
         let room = broker.registry().create("arcade", CreateRoom::default()).unwrap();
         let client = connect_with(&broker, Options::new()).await;

@@ -4,11 +4,10 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use clap::Args as _;
-use parlor::Policy;
 use parlor::broker::Config;
-use parlor::broker::cli::ServeArgs;
 use parlor::broker::config::KEYS;
 use parlor::broker::telemetry::{HandshakeFault, Metrics};
+use parlor::{Policy, ServeArgs};
 use parlor_protocol::{CloseCode, ErrorCode};
 use parlor_tests::config;
 use serde_json::Value;
@@ -102,6 +101,7 @@ fn the_metrics_table_has_every_metric() {
     metrics.error(ErrorCode::Internal);
     metrics.close(CloseCode::Internal.as_str());
     metrics.resumed("view");
+    metrics.worker_lost("closed");
     let text = metrics.render();
     let samples = text.lines().filter(|line| !line.starts_with('#')).filter_map(|line| line.split([' ', '{']).next());
     let rows = table(OPERATIONS, "| metric | counts |");

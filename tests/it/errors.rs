@@ -46,6 +46,7 @@ provoked! {
     already_joined AlreadyJoined;
     too_many_rooms TooManyRooms;
     server_full ServerFull;
+    no_worker NoWorker;
     not_a_member NotAMember;
     spectator Spectator;
     unknown_type UnknownType;

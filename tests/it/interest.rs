@@ -4,6 +4,7 @@ use parlor::broker::room::CreateRoom;
 use parlor::prelude::*;
 use parlor_client::{Codec, Options, Parlor, Place, RoomEvent};
 use parlor_tests::seed::{fork, seeded};
+use parlor_tests::serve::Anywhere;
 use parlor_tests::wait::soon;
 use parlor_tests::{config, connect_with, event};
 use rand_chacha::ChaCha8Rng;
@@ -91,7 +92,7 @@ async fn each_sees_exactly_the_topics_that_it_follows() {
     let mut rng = seeded();
     let mut config = config();
     config.shards = 2;
-    let broker = parlor::App::new().room::<Plain>().start(&config).await.unwrap();
+    let broker = parlor::App::new().room::<Plain>().anywhere(&config).await;
     let room = broker.registry().create("plain", CreateRoom::default()).unwrap();
     let mut walkers = JoinSet::new();
     for number in 0..MEMBERS {

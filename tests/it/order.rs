@@ -7,6 +7,7 @@ use parlor::broker::room::{CreateRoom, RoomHandle};
 use parlor::prelude::*;
 use parlor_client::{Codec, Options, Parlor, Place, Room as Membership, RoomEvent};
 use parlor_tests::seed::{fork, seeded};
+use parlor_tests::serve::Anywhere;
 use parlor_tests::wait::soon;
 use parlor_tests::{config, connect_with, event};
 use rand_chacha::ChaCha8Rng;
@@ -100,7 +101,7 @@ async fn one_history_each(load: Load) {
     let mut rng = seeded();
     let mut config = config();
     config.shards = load.shards;
-    let broker = parlor::App::new().room::<Ledger>().start(&config).await.unwrap();
+    let broker = parlor::App::new().room::<Ledger>().anywhere(&config).await;
     let rooms: Vec<_> = (0..load.rooms)
         .map(|_| broker.registry().create("ledger", CreateRoom::default()).unwrap())
         .map(|room| {

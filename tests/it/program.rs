@@ -6,8 +6,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use clap::{Args as _, FromArgMatches as _};
-use parlor::App;
-use parlor::broker::cli::ServeArgs;
+use parlor::{App, ServeArgs};
 use parlor_client::{LifecycleEvent, Options, Parlor, RoomEvent};
 
 use crate::raw::soon;

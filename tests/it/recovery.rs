@@ -7,6 +7,7 @@ use parlor::prelude::*;
 use parlor_client::{Room as Membership, RoomEvent};
 use parlor_tests::http::{get, with_key};
 use parlor_tests::panics::hush;
+use parlor_tests::serve::{Anywhere, Served};
 use parlor_tests::wait::soon;
 use parlor_tests::{config, connect};
 use serde_json::{Value, json};
@@ -76,9 +77,9 @@ macro_rules! sum {
 sum!(false "sum" "resync");
 sum!(true "strict_sum" "stop");
 
-async fn start() -> Broker {
+async fn start() -> Served {
     hush();
-    parlor::App::new().room::<Sum<false>>().room::<Sum<true>>().start(&config()).await.unwrap()
+    parlor::App::new().room::<Sum<false>>().room::<Sum<true>>().anywhere(&config()).await
 }
 
 async fn two(broker: &Broker, kind: &str) -> [Membership; 2] {

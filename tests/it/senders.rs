@@ -5,6 +5,7 @@ use std::time::Instant;
 use parlor::prelude::*;
 use parlor_client::{Codec, ErrorCode, Options, Room as Membership, RoomEvent};
 use parlor_tests::seed::{fork, seeded};
+use parlor_tests::serve::Anywhere;
 use parlor_tests::wait::soon;
 use parlor_tests::{config, connect_with};
 use rand_chacha::ChaCha8Rng;
@@ -62,7 +63,7 @@ async fn accepted_messages_keep_their_order_and_refused_ones_are_named() {
     let mut rng = seeded();
     let mut config = config();
     config.shards = 2;
-    let broker = parlor::App::new().room::<Clerk>().start(&config).await.unwrap();
+    let broker = parlor::App::new().room::<Clerk>().anywhere(&config).await;
     let mut members = Vec::new();
     for number in 0..SENDERS {
         let codec = if number % 2 == 0 { Codec::Json } else { Codec::MsgPack };

@@ -6,6 +6,7 @@ use parlor::broker::telemetry::Metrics;
 use parlor::broker::{Broker, Config};
 use parlor::prelude::*;
 use parlor_tests::config;
+use parlor_tests::serve::{Anywhere, Served};
 use serde::ser::{SerializeSeq, Serializer};
 use tokio::sync::oneshot;
 
@@ -274,15 +275,15 @@ impl Stubborn {
 }
 
 /// A broker with all of them, on one thread.
-pub(crate) async fn start() -> Broker {
+pub(crate) async fn start() -> Served {
     start_with(|_| {}).await
 }
 
-pub(crate) async fn start_with(change: impl FnOnce(&mut Config)) -> Broker {
+pub(crate) async fn start_with(change: impl FnOnce(&mut Config)) -> Served {
     let mut config = config();
     config.shards = 1;
     change(&mut config);
-    parlor::App::new().room::<Stage>().room::<Brittle>().room::<Stubborn>().start(&config).await.unwrap()
+    parlor::App::new().room::<Stage>().room::<Brittle>().room::<Stubborn>().anywhere(&config).await
 }
 
 /// What a client was told, and the counters of the broker that told it.

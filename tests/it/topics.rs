@@ -1,8 +1,8 @@
 //! Who hears what: topics that clients choose, topics that the room chooses for them, and single members.
 
-use parlor::broker::Broker;
 use parlor::prelude::*;
 use parlor_client::{Parlor, RoomEvent};
+use parlor_tests::serve::{Anywhere, Served};
 use parlor_tests::{config, connect};
 use serde_json::json;
 
@@ -58,8 +58,8 @@ impl Town {
     }
 }
 
-async fn members<const N: usize>() -> (Broker, [(Parlor, parlor_client::Room); N]) {
-    let broker = parlor::App::new().room::<Town>().start(&config()).await.unwrap();
+async fn members<const N: usize>() -> (Served, [(Parlor, parlor_client::Room); N]) {
+    let broker = parlor::App::new().room::<Town>().anywhere(&config()).await;
     let mut members = Vec::new();
     for _ in 0..N {
         let client = connect(&broker).await;

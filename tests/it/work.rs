@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use parlor::broker::Broker;
 use parlor::prelude::*;
 use parlor_client::Room as Membership;
 use parlor_tests::panics::hush;
+use parlor_tests::serve::{Anywhere, Served};
 use parlor_tests::wait::{soon, until};
 use parlor_tests::{config, connect};
 use tokio::sync::Semaphore;
@@ -127,10 +127,10 @@ impl Office {
     }
 }
 
-async fn office() -> (Broker, World) {
+async fn office() -> (Served, World) {
     hush();
     let world = World { gate: Arc::new(Semaphore::new(0)), calls: Arc::default(), keys: Arc::default() };
-    let broker = parlor::App::new().with(world.clone()).room::<Office>().start(&config()).await.unwrap();
+    let broker = parlor::App::new().with(world.clone()).room::<Office>().anywhere(&config()).await;
     (broker, world)
 }
 

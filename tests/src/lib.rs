@@ -8,12 +8,15 @@
 #[doc = include_str!("../../docs/identity.md")]
 #[doc = include_str!("../../docs/lobby.md")]
 #[doc = include_str!("../../docs/operations.md")]
+#[doc = include_str!("../../docs/workers.md")]
 mod pages {}
 
 pub mod echo;
+pub mod ledger;
 pub mod panics;
 pub mod raw;
 pub mod seed;
+pub mod serve;
 pub mod tls;
 pub mod wait;
 

@@ -101,6 +101,15 @@ pub(super) async fn unknown_kind() -> Told {
     told(&broker, failure)
 }
 
+pub(super) async fn no_worker() -> Told {
+    let broker = start_with(|config| config.workers.token = Some("nobody knows this one".into())).await;
+    let client = connect(&broker).await;
+    let failure = refusal(client.create("chess", &()).await);
+    assert_eq!(failure.params["kind"], "chess");
+    assert_eq!(refusal(client.join_or_create("chess", &()).await), failure);
+    told(&broker, failure)
+}
+
 pub(super) async fn unknown_room() -> Told {
     let broker = start().await;
     let client = connect(&broker).await;

@@ -14,6 +14,7 @@ use parlor_protocol::frame::{JoinMode, Joined, Recovery, ResumeWish};
 use parlor_protocol::{BrokerFrame, Codec, RoomNo};
 use parlor_tests::config;
 use parlor_tests::raw::{Heard, Raw, request};
+use parlor_tests::serve::{Anywhere, Served};
 use tokio::io::DuplexStream;
 
 /// A room that writes down who comes and goes, and says aloud what it is told.
@@ -103,11 +104,11 @@ struct Hasty {}
 #[room(kind = "hasty", resume = "200ms", empty_ttl = "1m")]
 impl Hasty {}
 
-async fn broker(change: impl FnOnce(&mut Config)) -> Broker {
+async fn broker(change: impl FnOnce(&mut Config)) -> Served {
     let mut config = config();
     config.shards = 2;
     change(&mut config);
-    parlor::App::new().room::<Diary>().room::<Hasty>().start(&config).await.unwrap()
+    parlor::App::new().room::<Diary>().room::<Hasty>().anywhere(&config).await
 }
 
 /// A kept session, and what it counts.

@@ -114,14 +114,16 @@ async fn the_broker_says_what_it_has_taken_and_lets_go_of_what_was_received() {
     for number in 1..=31 {
         ann.raw.say(&send(room.room, "say", &Say { text: format!("{number}") })).await;
     }
-    let mut acked = 0;
-    while acked < 32 {
+    let (mut acked, mut said) = (0, 0);
+    while acked < 32 || said < 31 {
         // At once after so many, or a second after the last.
         let Heard::Frame(frame) = ann.raw.hear().await else { panic!("closed") };
         ann.received += u64::from(frame.is_counted());
         if let BrokerFrame::Acked { received } = frame {
             assert!(received > acked);
             acked = received;
+        } else if let BrokerFrame::Publish { .. } = frame {
+            said += 1;
         }
     }
     ann.raw.say(&ClientFrame::Ack { received: 1_000 }).await;

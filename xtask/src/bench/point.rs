@@ -10,8 +10,12 @@ pub(super) const BUN: &str = "bun";
 /// Parlor again, with sessions that outlive their connections.
 pub(super) const KEPT: &str = "kept";
 
+/// Parlor once more, with its handlers in a process of their own.
+pub(super) const APART: &str = "apart";
+
 const ALL: &[&str] = &[PLAIN, PARLOR, BUN];
-const ALL_AND_KEPT: &[&str] = &[PLAIN, PARLOR, BUN, KEPT];
+const ALL_AND_APART: &[&str] = &[PLAIN, PARLOR, BUN, APART];
+const ALL_WAYS: &[&str] = &[PLAIN, PARLOR, BUN, KEPT, APART];
 const OWN: &[&str] = &[PARLOR];
 
 /// Messages of each client that are under way at once in `rooms` at saturation.
@@ -87,6 +91,7 @@ pub(super) const POINTS: &[Point] = &[
     Point {
         name: "pingpong",
         workload: "pingpong",
+        servers: ALL_AND_APART,
         counted: true,
         meaning: "one client sends again when its message has come back",
         ..POINT
@@ -103,7 +108,7 @@ pub(super) const POINTS: &[Point] = &[
         workload: "rooms",
         size: Some((50, 10)),
         rate: Rate::Hz(20.0),
-        servers: ALL_AND_KEPT,
+        servers: ALL_WAYS,
         counted: true,
         meaning: "50 rooms of 10 clients, each sends at 20 Hz, all of the room receive",
         ..POINT

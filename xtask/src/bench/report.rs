@@ -1,7 +1,7 @@
 //! From a record to the report: Markdown, and pictures beside it.
 
 use super::plots;
-use super::point::{BUN, FIGURES, Figure, KEPT, PARLOR, PLAIN, POINTS, Point, RATE, Rate, find};
+use super::point::{APART, BUN, FIGURES, Figure, KEPT, PARLOR, PLAIN, POINTS, Point, RATE, Rate, find};
 use super::record::{Record, Subject};
 use super::run::{generator_was_full, was_disturbed};
 use super::stats::{ENOUGH, Estimate};
@@ -148,11 +148,17 @@ fn verdict(verdict: Verdict) -> &'static str {
     }
 }
 
+/// Parlor otherwise than it is in the column of its name.
+const VARIANTS: [(&str, &str); 2] = [
+    (KEPT, "sessions that outlive their connections, which acknowledge and can be resumed"),
+    (APART, "its handlers in a process of their own; CPU and memory are those of both"),
+];
+
 /// A table of a section's points: figures by server, and Parlor's as multiples of the others'.
 fn section_table(record: &Record, section: &Section) -> String {
     let points: Vec<_> = section.points.iter().filter_map(|name| find(name)).collect();
     let has = |server: &&str| points.iter().any(|point| record.servers(point).contains(server));
-    let servers: Vec<_> = [PLAIN, PARLOR, BUN, KEPT].into_iter().filter(has).collect();
+    let servers: Vec<_> = [PLAIN, PARLOR, BUN, KEPT, APART].into_iter().filter(has).collect();
     let others: Vec<_> = [PLAIN, BUN].into_iter().filter(|other| has(other) && has(&PARLOR)).collect();
     if servers.is_empty() {
         return String::new();
@@ -175,10 +181,8 @@ fn section_table(record: &Record, section: &Section) -> String {
     }
     let explanation = explanation(&out);
     out.push_str(explanation);
-    if servers.contains(&KEPT) {
-        out.push_str(
-            "\nkept: Parlor with sessions that outlive their connections, which acknowledge and can be resumed.\n",
-        );
+    for (server, what) in VARIANTS.iter().filter(|(server, _)| servers.contains(server)) {
+        let _ = writeln!(out, "\n{server}: Parlor with {what}.");
     }
     out
 }

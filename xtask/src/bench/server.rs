@@ -1,6 +1,6 @@
 //! The programs: the servers that are compared, and the load generator.
 
-use super::point::{BUN, KEPT, PARLOR, PLAIN};
+use super::point::{APART, BUN, KEPT, PARLOR, PLAIN};
 use crate::proc::{self, Failure, find_program};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -18,6 +18,8 @@ pub(super) struct Programs {
 struct Program {
     file: PathBuf,
     script: Option<PathBuf>,
+    /// Besides the port.
+    options: &'static [&'static str],
 }
 
 impl Programs {
@@ -26,9 +28,10 @@ impl Programs {
         let mut binaries = proc::build_binaries(&["--profile", "dist", "--package", "parlor-bench", "--bins"])?;
         let mut take = |name: &str| binaries.remove(name).ok_or_else(|| format!("{name} was not built"));
         let (load, plain, parlor) = (take("bench-load")?, take("bench-plain")?, take("bench-parlor")?);
-        let ours = |file| Program { file, script: None };
-        let kept = ours(parlor.clone());
-        let mut servers = BTreeMap::from([(PLAIN, ours(plain)), (PARLOR, ours(parlor)), (KEPT, kept)]);
+        let ours = |file| Program { file, script: None, options: &[] };
+        let (kept, apart) = (ours(parlor.clone()), Program { options: &["--apart"], ..ours(parlor.clone()) });
+        let own = [(PLAIN, ours(plain)), (PARLOR, ours(parlor)), (KEPT, kept), (APART, apart)];
+        let mut servers = BTreeMap::from(own);
         let mut missing = Vec::new();
         match bun() {
             Ok(program) => drop(servers.insert(BUN, program)),
@@ -45,7 +48,7 @@ impl Programs {
     pub(super) fn server(&self, server: &str, core: Option<u8>) -> Result<Command, Failure> {
         let program = self.servers.get(server).ok_or_else(|| format!("there is no {server}"))?;
         let mut command = on_core(core, &program.file);
-        command.args(&program.script).args(["--port", "0"]);
+        command.args(&program.script).args(["--port", "0"]).args(program.options);
         Ok(command)
     }
 
@@ -73,7 +76,7 @@ fn bun() -> Result<Program, Failure> {
     let file = find_program("bun").map_or_else(installed_bun, Ok)?;
     // A binary for another libc starts to fail here, not in the middle of a round.
     proc::output_of(Command::new(&file).arg("--version"))?;
-    Ok(Program { file, script: Some(script) })
+    Ok(Program { file, script: Some(script), options: &[] })
 }
 
 fn installed_bun() -> Result<PathBuf, Failure> {

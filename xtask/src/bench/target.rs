@@ -1,8 +1,8 @@
 //! What must hold, and whether it does.
 
 use super::point::{
-    BACK, BUN, CPU, CYCLES, Figure, OTHERS_P99, P50, P99, PARLOR, PLAIN, RATE, ROOMS, SESSION, STALLED, SWITCHES,
-    WRITES,
+    APART, BACK, BUN, CPU, CYCLES, Figure, OTHERS_P99, P50, P99, PARLOR, PLAIN, RATE, ROOMS, SESSION, STALLED,
+    SWITCHES, WRITES,
 };
 use super::record::{Record, Subject};
 use super::stats::Estimate;
@@ -47,6 +47,12 @@ const fn alone(what: &'static str, point: &'static str, figure: Figure, bound: B
     Target { what, of: Subject { point, server: PARLOR }, against: None, figure, bound }
 }
 
+/// The same with handlers in a process of their own, as a multiple of what it is with them inside.
+const fn apart(what: &'static str, point: &'static str, figure: Figure, bound: Bound) -> Target {
+    let against = Some(Subject { point, server: PARLOR });
+    Target { what, of: Subject { point, server: APART }, against, figure, bound }
+}
+
 pub(super) const TARGETS: &[Target] = &[
     than("round trip p50", "pingpong", P50, PLAIN, AtMost(1.25)),
     than("round trip p99", "pingpong", P99, PLAIN, AtMost(1.25)),
@@ -82,6 +88,8 @@ pub(super) const TARGETS: &[Target] = &[
     alone("KiB grown per stalled reader", "stalled", STALLED, AtMost(281.6)),
     alone("s until all are back", "storm", BACK, AtMost(15.0)),
     alone("p99 of another room, against before", "storm", OTHERS_P99, AtMost(4.5)),
+    apart("round trip p50 with a worker", "pingpong", P50, AtMost(2.2)),
+    apart("CPU per delivery with a worker", "rooms", CPU, AtMost(1.5)),
     // Only a plain server that is well written is a measure of anything.
     Target {
         what: "the plain server is well written: its CPU per delivery",

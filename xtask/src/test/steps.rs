@@ -6,6 +6,10 @@ use clap::ValueEnum;
 use std::path::PathBuf;
 use std::process::Command;
 
+/// Tests whose rooms may be anywhere.
+const OF_ROOMS: [&str; 9] =
+    ["recovery::", "work::", "topics::", "interest::", "senders::", "order::", "accounts::", "resume::", "errors::"];
+
 /// What all steps have in common.
 pub(super) struct Setting {
     /// Whether the long tests run too.
@@ -21,6 +25,7 @@ pub(super) enum Step {
     Clippy,
     Docs,
     Rust,
+    Workers,
     Conformance,
     Fuzz,
     TsTypes,
@@ -31,11 +36,12 @@ pub(super) enum Step {
 
 impl Step {
     /// In the order in which they run: the fast ones that fail most often come first.
-    pub(super) const ALL: [Step; 10] = [
+    pub(super) const ALL: [Step; 11] = [
         Step::Fmt,
         Step::Clippy,
         Step::Docs,
         Step::Rust,
+        Step::Workers,
         Step::Conformance,
         Step::Fuzz,
         Step::TsTypes,
@@ -50,6 +56,7 @@ impl Step {
             Step::Clippy => "clippy",
             Step::Docs => "docs",
             Step::Rust => "rust",
+            Step::Workers => "workers",
             Step::Conformance => "conformance",
             Step::Fuzz => "fuzz",
             Step::TsTypes => "ts-types",
@@ -65,6 +72,9 @@ impl Step {
             Step::Clippy => "no lint warns",
             Step::Docs => "the documentation builds without a warning",
             Step::Rust => "all Rust tests, documentation examples among them",
+            Step::Workers => {
+                "the same tests of rooms once more, with their handlers in workers over TCP and a Unix socket"
+            }
             Step::Conformance => "the Autobahn suite, where there is a Python 2.7 for it",
             Step::Fuzz => "what the fuzzers have found; in a long run they look for more",
             Step::TsTypes => "the TypeScript client type-checks",
@@ -100,6 +110,12 @@ impl Step {
                 setting.run(proc::cargo(&["test", "--workspace"]))?;
                 setting.run(proc::cargo(&["test", "--package", "parlor", "--no-default-features", "--test", "ui"]))
             }
+            Step::Workers => ["tcp", "unix"].into_iter().try_for_each(|way| {
+                let mut test = proc::cargo(&["test", "--package", "parlor-tests", "--test", "it", "--"]);
+                // Where workers bring kinds, one that is not known may still come.
+                test.args(OF_ROOMS).args(["--skip", "errors::unknown_kind"]).env("PARLOR_TEST_WORKERS", way);
+                setting.run(test)
+            }),
             Step::Conformance => autobahn::run(),
             Step::Fuzz if setting.long => fuzz::search(),
             Step::Fuzz => fuzz::replay(),

@@ -1,7 +1,9 @@
 //! The Parlor server to measure: a kind of room whose handler broadcasts every move, one whose members hear their neighbours only, and
 //! one that nobody comes into.
 
-use clap::Parser;
+use clap::{Parser, Subcommand};
+use parlor::WorkerOptions;
+use parlor::broker::{Broker, Config};
 use parlor::prelude::*;
 use parlor_bench::frames::SERVER_KEY;
 use std::collections::BTreeMap;
@@ -94,12 +96,35 @@ struct Args {
     /// Port to listen on; 0 takes any free one
     #[arg(long, default_value_t = 0)]
     port: u16,
+    /// Handlers in a process of their own
+    #[arg(long)]
+    apart: bool,
+    #[command(subcommand)]
+    role: Option<Role>,
+}
+
+#[derive(Subcommand)]
+enum Role {
+    /// What `--apart` starts
+    Worker,
+}
+
+fn game() -> parlor::App {
+    parlor::App::new().room::<Bench>().room::<Ring>().room::<Empty>()
 }
 
 #[tokio::main]
 async fn main() -> parlor::Result<()> {
-    let mut config = parlor::broker::Config::default();
-    config.listen.set_port(Args::parse().port);
+    let args = Args::parse();
+    match args.role {
+        Some(Role::Worker) => work().await,
+        None => serve(&args).await,
+    }
+}
+
+async fn serve(args: &Args) -> parlor::Result<()> {
+    let mut config = Config::default();
+    config.listen.set_port(args.port);
     config.auth.guests = true;
     config.server_key = Some(SERVER_KEY.to_owned());
     // All load comes from one address, as fast as it is asked for.
@@ -108,11 +133,35 @@ async fn main() -> parlor::Result<()> {
     config.limits.rooms = 1_000_000;
     config.limits.connections_per_address = config.limits.connections;
     allow_sockets();
-    let broker = parlor::App::new().room::<Bench>().room::<Ring>().room::<Empty>().start(&config).await?;
+    let cannot = |error: &dyn std::error::Error| parlor::Failure::app("cannot_start", error.to_string());
+    let broker = if args.apart {
+        let program = std::env::current_exe().map_err(|error| cannot(&error))?;
+        config.workers.command = Some(format!("'{}' worker", program.display()));
+        let broker = Broker::start(&config, Vec::new(), Default::default()).await.map_err(|error| cannot(&error))?;
+        // Who hears the address may ask for rooms at once.
+        while broker.metrics().workers.get() == 0 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        broker
+    } else {
+        game().start(&config).await?
+    };
     println!("listening on {}", broker.addr());
     parlor::broker::cli::interrupted().await;
     broker.shutdown().await;
     Ok(())
+}
+
+async fn work() -> parlor::Result<()> {
+    let told = |name| std::env::var(name).unwrap_or_default();
+    let options = WorkerOptions {
+        token: told("PARLOR_WORKER_TOKEN"),
+        capacity: 1_000_000,
+        ..WorkerOptions::new(told("PARLOR_BROKER"))
+    };
+    let worker = game().start_worker(&options)?;
+    parlor::broker::cli::interrupted().await;
+    worker.drain().await
 }
 
 /// As many as the system lets this process have.

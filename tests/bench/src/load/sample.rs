@@ -18,8 +18,22 @@ pub(super) struct Sample {
 }
 
 impl Sample {
-    /// Reads `/proc/<process>`, which may be `self`.
+    /// What a process, which may be `self`, and the processes that it has started have used.
     pub(super) fn take(process: &str) -> Result<Self, Failure> {
+        let mut all = Self::of(process)?;
+        for child in children(process) {
+            // It may have ended just now.
+            let Ok(of) = Self::of(&child) else { continue };
+            all.user_seconds += of.user_seconds;
+            all.system_seconds += of.system_seconds;
+            all.context_switches += of.context_switches;
+            all.rss_kib += of.rss_kib;
+        }
+        Ok(all)
+    }
+
+    /// Reads `/proc/<process>`.
+    fn of(process: &str) -> Result<Self, Failure> {
         let root = Path::new("/proc").join(process);
         let stat = fs::read_to_string(root.join("stat"))?;
         let (user, system) = cpu_ticks(&stat).ok_or("/proc stat has another form")?;
@@ -38,6 +52,21 @@ impl Sample {
     pub(super) fn cpu_seconds(self) -> f64 {
         self.user_seconds + self.system_seconds
     }
+}
+
+/// The processes that this one has started and that are alive.
+fn children(process: &str) -> Vec<String> {
+    let pid = if process == "self" { std::process::id().to_string() } else { process.to_owned() };
+    let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
+    let names = processes.filter_map(|entry| entry.file_name().into_string().ok());
+    names.filter(|name| parent(name).as_ref() == Some(&pid)).collect()
+}
+
+/// The process that has started this one.
+fn parent(process: &str) -> Option<String> {
+    process.parse::<u32>().ok()?;
+    let status = fs::read_to_string(Path::new("/proc").join(process).join("status")).ok()?;
+    Some(field(&status, "PPid").to_string())
 }
 
 /// Time in which any core did anything for anybody, other guests of the host included.
@@ -98,6 +127,15 @@ mod tests {
         assert_eq!(busy_ticks("cpu  1 2 4 100 200 8 16 32 0 0\ncpu0 1\n"), Some(63));
         assert_eq!(busy_ticks("cpu0 1 2\n"), None);
         assert!(machine_seconds().unwrap() > 0.0);
+    }
+
+    #[test]
+    fn what_a_process_has_started_counts_with_it() {
+        let mut child = std::process::Command::new("cat").stdin(std::process::Stdio::piped()).spawn().unwrap();
+        assert!(children("self").contains(&child.id().to_string()));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert!(!children("self").contains(&child.id().to_string()));
     }
 
     #[test]
