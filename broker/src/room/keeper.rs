@@ -21,10 +21,11 @@ use super::kind::Kind;
 use crate::host::{Begin, Gone, Host, MayFail, Owing, Parting, SavedState, Unsaved, WorkDone};
 
 /// How many processes may die of an input before it is set aside. The first may have died of another room's; from then on it is handled
-/// while no other of its kind is.
+/// while no other that a process has died of is.
 const DEATHS: u32 = 3;
 /// How many may die of it in all, where others had something with them each time, as they have when rooms are many.
 const MOST_DEATHS: u32 = 6;
+
 /// What the room must do because of its handler.
 #[derive(Debug, PartialEq)]
 pub(super) enum Upset {

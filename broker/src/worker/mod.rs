@@ -15,7 +15,6 @@ mod fleet;
 mod line;
 mod remote;
 mod roster;
-
 mod workforce;
 
 pub(crate) use entry::Gate;
