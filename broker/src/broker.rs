@@ -1,6 +1,6 @@
 //! The broker as a whole: puts its parts together, starts them, and ends them in order.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use tokio::io::DuplexStream;
 use tokio::task::JoinHandle;
 use tracing::{info, warn};
 
-use crate::auth::{AuthError, AuthHook, Authenticator, Keys};
+use crate::auth::{self, AuthError, AuthHook, Authenticator, Keys};
 use crate::config::{Config, ConfigError, OwnCheck};
 use crate::engine::embedded::Embedded;
 use crate::host::relay;
@@ -21,6 +21,7 @@ use crate::lobby::Lobby;
 use crate::room::{Kind, Registry};
 use crate::session::{Sabotage, Sessions};
 use crate::shard::Shards;
+use crate::supervisor::{self, Told};
 use crate::telemetry::Metrics;
 use crate::worker::{Fleet, Gate, Workforce};
 
@@ -141,6 +142,7 @@ impl Broker {
         let Setup { mut kinds, pages, hook, threads, sabotage } = setup;
         config.check()?;
         config.check_entry(if hook.is_some() { OwnCheck::Installed } else { OwnCheck::None })?;
+        let hook = auth::hook(&config.auth, config.server_key.as_deref(), hook)?;
         let auth = Authenticator::start(&config.auth, hook).await?;
         let keys = Arc::new(Keys::new(config.secret.as_deref())?);
         kinds.extend(config.relay.iter().map(|relay| relay::kind(&relay.kind, relay.policy.clone())));
@@ -159,8 +161,12 @@ impl Broker {
         let fleet = Arc::new(Fleet::new(config.workers.clone(), metrics.clone()));
         let gate = Arc::new(Gate::new(fleet, registry.clone(), shards.clone()));
         let sessions = Arc::new(Sessions::new(registry.clone(), shards.clone(), auth, keys.clone(), sabotage));
-        let lobby = Lobby::new(registry.clone(), keys.clone(), config.server_key.as_deref()).router();
-        let upgrades = Upgrades { entrance, sessions: sessions.clone(), metrics: Arc::new(metrics.clone()) };
+        // Those who are started from here may ask, whoever else may.
+        let own_key = || config.workers.command.is_some().then(supervisor::token);
+        let server_key = config.server_key.clone().or_else(own_key);
+        let lobby = Lobby::new(registry.clone(), keys.clone(), server_key.as_deref()).router();
+        let counted = Arc::new(metrics.clone());
+        let upgrades = Upgrades { entrance: entrance.clone(), sessions: sessions.clone(), metrics: counted.clone() };
         let websocket = Router::new().route(listener::PATH, any(listener::upgrade)).with_state(upgrades.clone());
         let mut router = lobby.merge(websocket);
         if config.workers.token.is_some() {
@@ -168,12 +174,13 @@ impl Broker {
             router = router.merge(workers.with_state(gate.clone()));
         }
         let router = router.fallback_service(pages);
-        let listener = Listener::new(router, upgrades, &config.limits).with_tls(tls);
+        let listener = Listener::new(router, entrance, counted, &config.limits).with_sessions(upgrades).with_tls(tls);
         let refused = |error| StartError::Listen(config.listen, error);
         let (addr, sockets) = listener::bind(config.listen, shards.all().len()).map_err(refused)?;
         let accept = listener.start(sockets, &shards);
         let watch = watch.map(|watch| tokio::spawn(watch.run(metrics.clone())));
-        let workers = Workforce::start(&config.workers, &gate, &metrics).map_err(StartError::Workers)?;
+        let told = told(addr, config.tls.certificate.is_some(), server_key);
+        let workers = Workforce::start(&config.workers, told, &gate, &metrics).map_err(StartError::Workers)?;
         info!(%addr, "listening");
         if config.auth.guests {
             warn!("guests are let in: whoever connects without a token gets an account of its own");
@@ -241,6 +248,19 @@ impl std::fmt::Debug for Broker {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Broker").field("addr", &self.addr).field("registry", &self.registry).finish_non_exhaustive()
     }
+}
+
+/// What workers that are started from here are told of the broker's REST. A certificate is not for the address that they would ask, so
+/// that with one, what the operator tells them holds.
+fn told(addr: SocketAddr, secure: bool, server_key: Option<String>) -> Vec<Told> {
+    let ip = match addr.ip() {
+        ip if !ip.is_unspecified() => ip,
+        IpAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
+    };
+    let url = (!secure).then(|| format!("http://{}", SocketAddr::new(ip, addr.port())));
+    let told = [(supervisor::URL_VAR, url), (supervisor::KEY_VAR, server_key)];
+    told.into_iter().filter_map(|(name, value)| Some((name, value?))).collect()
 }
 
 /// Kinds that can be run, each with a name of its own.

@@ -6,7 +6,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::header::{ACCEPT, AUTHORIZATION, CONNECTION, CONTENT_TYPE, HOST, USER_AGENT};
-use hyper::{Method, Request, StatusCode, Uri};
+pub use hyper::{Method, StatusCode};
+use hyper::{Request, Uri};
 use hyper_util::rt::TokioIo;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
@@ -16,7 +17,7 @@ use tokio_rustls::TlsConnector;
 
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum FetchError {
+pub enum FetchError {
     /// More than was asked for.
     #[error("the answer is larger than it may be")]
     TooLarge,
@@ -38,18 +39,18 @@ pub(crate) enum FetchError {
 
 /// What is asked of a server besides to get something.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Asked {
+pub struct Asked {
     /// GET unless it is said.
-    pub(crate) method: Method,
+    pub method: Method,
     /// A key to show.
-    pub(crate) key: Option<String>,
+    pub key: Option<String>,
     /// JSON to send.
-    pub(crate) body: Option<String>,
+    pub body: Option<String>,
 }
 
 /// Where something is.
 #[derive(Clone)]
-pub(crate) struct Address {
+pub struct Address {
     uri: Uri,
     host: String,
     port: u16,
@@ -59,15 +60,12 @@ pub(crate) struct Address {
 
 impl Address {
     /// Takes `http://…` and `https://…`; the latter with the certificates that this machine trusts.
-    pub(crate) fn parse(text: &str) -> Result<Self, FetchError> {
+    pub fn parse(text: &str) -> Result<Self, FetchError> {
         Self::trusting(text, || rustls_native_certs::load_native_certs().certs)
     }
 
     /// The same with other certificates to trust.
-    pub(crate) fn trusting(
-        text: &str,
-        roots: impl FnOnce() -> Vec<CertificateDer<'static>>,
-    ) -> Result<Self, FetchError> {
+    pub fn trusting(text: &str, roots: impl FnOnce() -> Vec<CertificateDer<'static>>) -> Result<Self, FetchError> {
         let uri: Uri = text.parse().map_err(|_| FetchError::Address)?;
         let secure = uri.scheme_str() == Some("https");
         let authority = uri.authority().ok_or(FetchError::Address)?;
@@ -80,14 +78,25 @@ impl Address {
         Ok(Self { host, port, tls, uri })
     }
 
+    /// Another path at the same place.
+    ///
+    /// # Errors
+    /// When it is no path.
+    pub fn at(&self, path: &str) -> Result<Self, FetchError> {
+        let mut parts = self.uri.clone().into_parts();
+        parts.path_and_query = Some(path.parse().map_err(|_| FetchError::Address)?);
+        let uri = Uri::from_parts(parts).map_err(|_| FetchError::Address)?;
+        Ok(Self { uri, ..self.clone() })
+    }
+
     /// Whether somebody on the way could put their own keys in place of ours.
-    pub(crate) fn is_exposed(&self) -> bool {
+    pub fn is_exposed(&self) -> bool {
         let local = self.host == "localhost" || self.host.parse().is_ok_and(|ip: std::net::IpAddr| ip.is_loopback());
         self.tls.is_none() && !local
     }
 
     /// Gets a document, at most `limit` bytes of it, within `deadline`.
-    pub(crate) async fn get(&self, limit: usize, deadline: Duration) -> Result<Vec<u8>, FetchError> {
+    pub async fn get(&self, limit: usize, deadline: Duration) -> Result<Vec<u8>, FetchError> {
         match self.ask(&Asked::default(), limit, deadline).await? {
             (StatusCode::OK, body) => Ok(body),
             (status, _) => Err(self.unreachable(&format!("the answer is {status}"))),
@@ -95,7 +104,7 @@ impl Address {
     }
 
     /// Asks for something, and gets an answer, of at most `limit` bytes, within `deadline`.
-    pub(crate) async fn ask(
+    pub async fn ask(
         &self,
         asked: &Asked,
         limit: usize,

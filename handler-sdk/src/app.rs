@@ -10,13 +10,16 @@ use parlor_broker::broker::{Connector, Setup};
 use parlor_broker::cli;
 use parlor_broker::config::RelayConfig;
 use parlor_broker::telemetry::Metrics;
-use parlor_broker::{Broker, Config};
+use parlor_broker::{Broker, Config, Services};
 use parlor_protocol::ErrorCode;
 
 use crate::{
     Command, Env, Failure, Identity, Kind, Policy, Refusal, Result, Room, Rooms, ServeArgs, Worker, WorkerOptions,
     local,
 };
+
+/// The port of services, unless it is said.
+const SERVICES_PORT: u16 = 7374;
 
 /// A game server.
 ///
@@ -129,8 +132,9 @@ impl App {
     }
 
     /// Runs the program: reads flags, environment and configuration file, serves until Ctrl-C or SIGTERM, and ends gently.
-    /// With the command `config`, it checks or prints its configuration instead. With `worker`, it runs rooms for a broker that stands
-    /// alone: it serves no [pages](Self::http), starts [nothing](Self::on_start), and cannot reach other [rooms](Self::rooms).
+    /// With the command `config`, it checks or prints its configuration instead. Beside a broker that stands alone, it is one of two
+    /// things: with `worker`, it runs rooms, and with `services`, it serves the game's [routes](Self::http) and its
+    /// [check of tokens](Self::authenticate). Neither starts what is to be [started](Self::on_start) with a broker.
     ///
     /// # Errors
     /// In one line, when the configuration cannot be used, the port is taken, or the broker wants no such worker.
@@ -143,14 +147,17 @@ impl App {
     ///
     /// # Errors
     /// As [`run`](Self::run).
-    pub async fn serve(mut self, args: &ServeArgs) -> Result {
+    pub async fn serve(mut self, serve: &ServeArgs) -> Result {
         cli::log();
-        if let Some(Command::Worker(args)) = &args.command {
-            return self.work(&args.options()).await;
+        if let Some(Command::Worker(args)) = &serve.command {
+            return self.work(&args.options(serve.server_key.as_deref())).await;
         }
-        self.guests &= args.guests != Some(false);
-        let config = self.adjusted(args.config().map_err(|error| cannot_start(&error))?);
-        if let Some(Command::Broker(command)) = &args.command {
+        if let Some(Command::Services(args)) = &serve.command {
+            return self.attend(&args.broker, serve).await;
+        }
+        self.guests &= serve.guests != Some(false);
+        let config = self.adjusted(serve.config().map_err(|error| cannot_start(&error))?);
+        if let Some(Command::Broker(command)) = &serve.command {
             return command.run(&config).map_err(|error| cannot_start(&error));
         }
         let broker = self.start(&config).await?;
@@ -161,6 +168,19 @@ impl App {
         }
         println!();
         broker.shutdown().await;
+        Ok(())
+    }
+
+    /// Serves routes and the check of tokens until Ctrl-C or SIGTERM.
+    async fn attend(self, broker: &str, serve: &ServeArgs) -> Result {
+        let mut config = serve.config().map_err(|error| cannot_start(&error))?;
+        // A broker on the same machine, as most are at first, has the usual port.
+        if serve.port.is_none() && config.listen.port() == Config::default().listen.port() {
+            config.listen.set_port(SERVICES_PORT);
+        }
+        let services = self.start_services(broker, &config).await?;
+        println!("listening on http://{}, for {broker}", services.addr());
+        cli::interrupted().await;
         Ok(())
     }
 
@@ -192,7 +212,20 @@ impl App {
     /// # Errors
     /// When the options or the kinds cannot be used. That there is no broker is no error: it is waited for.
     pub fn start_worker(self, options: &WorkerOptions) -> Result<Worker> {
-        Worker::start(self.kinds, self.env.with(self.rooms), self.version, options)
+        Worker::start(self.kinds, self.env.with(self.rooms.clone()), &self.rooms, self.version, options)
+    }
+
+    /// Starts what the game has beside its rooms, for a broker that stands alone and has its REST at `broker`, and returns: the game's own
+    /// [routes](Self::http), and its [check of tokens](Self::authenticate), which the broker asks for when its `auth.url` is this server's
+    /// `/v1/identity`. The [rooms](Self::rooms) are the broker's. Of the configuration, that takes the address to listen on, the server
+    /// key, TLS, and the bounds on connections.
+    ///
+    /// # Errors
+    /// When the address cannot be listened on, or the configuration not be used. That there is no broker is no error.
+    pub async fn start_services(self, broker: &str, config: &Config) -> Result<Services> {
+        let unusable = |why: String| Failure { code: "cannot_start".into(), ..Failure::app("", why) };
+        self.rooms.attach_remote(Some(broker), config.server_key.as_deref()).map_err(unusable)?;
+        Services::start(config, self.pages, self.check).await.map_err(|error| cannot_start(&error))
     }
 
     /// Starts the broker and returns: for tests, and for programs with a life of their own.

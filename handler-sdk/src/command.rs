@@ -33,6 +33,17 @@ pub enum Command {
     Broker(cli::Command),
     /// Run rooms for a broker that stands alone; the options of one that serves do nothing then
     Worker(WorkerArgs),
+    /// Serve the game's own routes and its check of tokens, on port 7374 unless told otherwise, beside a broker that stands alone
+    Services(ServicesArgs),
+}
+
+/// The flags of services, beside those of one that serves.
+#[derive(Clone, Debug, clap::Args)]
+#[command(next_help_heading = "Options of services")]
+pub struct ServicesArgs {
+    /// Where the broker's REST is: http://host:port or https://host
+    #[arg(long, env = "PARLOR_URL", value_name = "URL")]
+    pub broker: String,
 }
 
 /// The flags of a worker.
@@ -45,6 +56,9 @@ pub struct WorkerArgs {
     /// Proof that this program may run rooms
     #[arg(long, env = "PARLOR_WORKER_TOKEN", hide_env_values = true, default_value = "", hide_default_value = true)]
     pub token: String,
+    /// Where the broker's REST is, for work that opens other rooms or speaks to them [default: where the broker is]
+    #[arg(long, env = "PARLOR_URL", value_name = "URL")]
+    pub url: Option<String>,
     /// What people call this worker [default: host name and process id]
     #[arg(long, value_name = "NAME")]
     pub name: Option<String>,
@@ -63,9 +77,11 @@ pub struct WorkerArgs {
 }
 
 impl WorkerArgs {
-    /// What these flags amount to.
-    pub fn options(&self) -> WorkerOptions {
+    /// What these flags amount to, with the server key, which stands among those of one that serves.
+    pub fn options(&self, server_key: Option<&str>) -> WorkerOptions {
         WorkerOptions {
+            url: self.url.clone(),
+            server_key: server_key.map(str::to_owned),
             token: self.token.clone(),
             name: self.name.clone(),
             version: self.version_label.clone(),

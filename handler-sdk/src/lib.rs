@@ -59,16 +59,21 @@ pub use app::App;
 #[cfg(feature = "embedded")]
 pub use axum;
 #[cfg(feature = "embedded")]
-pub use command::{Command, ServeArgs, WorkerArgs};
+pub use command::{Command, ServeArgs, ServicesArgs, WorkerArgs};
 pub use ctx::Ctx;
 pub use kind::Kind;
 pub use message::{Message, Refusal};
 #[cfg(feature = "embedded")]
 pub use parlor_broker as broker;
 #[cfg(feature = "embedded")]
+pub use parlor_broker::Services;
+#[cfg(feature = "embedded")]
 pub use parlor_broker::auth::{Identity, Rights};
 #[cfg(feature = "embedded")]
 pub use parlor_broker::broker::Connector;
+/// A [`Failure`] as the answer of a route: problem details (RFC 9457), as those of the lobby.
+#[cfg(feature = "embedded")]
+pub use parlor_broker::lobby::Problem;
 /// Gives a type its name on the wire: its own in snake case, or that in `#[message("name")]`.
 pub use parlor_macros::Message;
 /// Makes each variant of an enum, or a structure, a reason for saying no.

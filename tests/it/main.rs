@@ -24,6 +24,7 @@ mod resume;
 mod rooms;
 mod security;
 mod senders;
+mod services;
 mod shutdown;
 mod slow;
 mod smoke;

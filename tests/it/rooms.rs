@@ -3,6 +3,7 @@
 use parlor::prelude::*;
 use parlor::{RoomId, Rooms};
 use parlor_client::RoomEvent;
+use parlor_tests::serve::Anywhere as _;
 use parlor_tests::wait::soon;
 use parlor_tests::{config, connect};
 
@@ -34,7 +35,7 @@ impl Shard {
 
     #[msg::work]
     async fn carry(env: Env, tell: Tell) -> Result<(), Failure> {
-        env.get::<Rooms>().raise(&tell.room, &Rumour { text: tell.text })
+        env.get::<Rooms>().raise(&tell.room, &Rumour { text: tell.text }).await
     }
 
     #[msg::event]
@@ -78,25 +79,25 @@ async fn heard(room: &mut parlor_client::Room) -> String {
 async fn rooms_are_opened_spoken_to_and_closed_from_outside() {
     let app = parlor::App::new().room::<Shard>();
     let rooms = app.rooms();
-    assert_eq!(rooms.list().unwrap_err().code, "internal", "not before it starts");
-    let broker = app.start(&config()).await.unwrap();
+    assert_eq!(rooms.list().await.unwrap_err().code, "internal", "not before it starts");
+    let broker = app.anywhere(&config()).await;
     let refused = rooms.create("shard", &"forbidden").await.unwrap_err();
     assert_eq!(refused.code, "app.forbidden");
     let (north, south) = (rooms.create("shard", &()).await.unwrap(), rooms.create("shard", &()).await.unwrap());
     let client = connect(&broker).await;
     let mut in_north = client.join_by_id(&north, &()).await.unwrap();
     let mut in_south = client.join_by_id(&south, &()).await.unwrap();
-    rooms.raise(&north, &Rumour { text: "from outside".into() }).unwrap();
+    rooms.raise(&north, &Rumour { text: "from outside".into() }).await.unwrap();
     assert_eq!(heard(&mut in_north).await, "from outside");
     in_north.send("tell", &Tell { room: south.clone(), text: "from the north".into() }).unwrap();
     assert_eq!(heard(&mut in_south).await, "from the north");
     let nowhere = RoomId::parse("nowhere").unwrap();
     in_north.send("tell", &Tell { room: nowhere.clone(), text: "lost".into() }).unwrap();
     assert_eq!(heard(&mut in_north).await, "unknown_room");
-    assert_eq!(rooms.show(&south).unwrap().players, 1);
-    rooms.close(&south).unwrap();
+    assert_eq!(rooms.show(&south).await.unwrap().players, 1);
+    rooms.close(&south).await.unwrap();
     assert!(matches!(in_south.recv().await, Some(RoomEvent::Closed { code, .. }) if code == "closed"));
-    assert_eq!(rooms.close(&nowhere).unwrap_err().code, "unknown_room");
+    assert_eq!(rooms.close(&nowhere).await.unwrap_err().code, "unknown_room");
     broker.shutdown().await;
 }
 

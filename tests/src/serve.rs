@@ -59,13 +59,20 @@ async fn apart(app: App, mut config: Config, mode: &str) -> Served {
     let name = format!("parlor-mode-{}-{}.sock", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
     let path = std::env::temp_dir().join(name);
     config.workers.token = Some(TOKEN.into());
+    let server_key = config.server_key.get_or_insert_with(|| TOKEN.into()).clone();
     config.workers.socket = (mode == "unix").then(|| path.clone());
     let broker = Broker::start(&config, Vec::new(), Default::default()).await.expect("a broker starts");
     let address = match mode {
         "unix" => format!("unix:{}", path.display()),
         _ => format!("ws://{}", broker.addr()),
     };
-    let options = WorkerOptions { token: TOKEN.into(), threads: config.shards, ..WorkerOptions::new(address) };
+    let options = WorkerOptions {
+        token: TOKEN.into(),
+        url: Some(format!("http://{}", broker.addr())),
+        server_key: Some(server_key),
+        threads: config.shards,
+        ..WorkerOptions::new(address)
+    };
     let worker = app.start_worker(&options).expect("a worker starts");
     worker.welcomed().await.expect("the broker takes it");
     Served { broker, worker: Some(worker) }

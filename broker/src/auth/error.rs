@@ -72,7 +72,7 @@ pub enum AuthError {
     #[error("`auth.leeway_s` is more than {max}", max = super::MAX_LEEWAY_S)]
     Leeway,
     /// Two ways at once.
-    #[error("the program checks tokens by itself: remove `auth.secret` and `auth.keys`, or its own check")]
+    #[error("the program checks tokens by itself: remove `auth.secret`, `auth.keys` and `auth.url`, or its own check")]
     TwoWays,
     /// A restriction on tokens that nothing would look at.
     #[error("`auth.issuer` and `auth.audience` need `auth.secret` or `auth.keys`")]
@@ -80,6 +80,9 @@ pub enum AuthError {
     /// The keys cannot be had, or are none.
     #[error("`auth.keys`: {0}")]
     Keys(#[from] KeysError),
+    /// Nobody can be asked there.
+    #[error("`auth.url`: {0}")]
+    Url(FetchError),
     /// The operating system has no randomness to give.
     #[error("the system gives no random numbers")]
     NoRandomness,

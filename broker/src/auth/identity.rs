@@ -2,7 +2,7 @@
 
 use parlor_protocol::RoomId;
 use parlor_protocol::frame::Role;
-use serde::{Deserialize, Deserializer};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
 /// Longest account, and longest name, in bytes.
@@ -11,36 +11,42 @@ pub(super) const MAX_TEXT: usize = 64;
 const MAX_INTEGER: u64 = (1 << 53) - 1;
 
 /// Who a client is, as a token, a game's own check or being a guest says.
-#[derive(Clone, Debug, PartialEq, Eq)]
+///
+/// As JSON it has these fields, all but the account optional; one that is not known makes it invalid.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Identity {
     /// Names the user, the same at every visit: 1 to 64 bytes of printable text, without spaces at its ends.
     pub account: String,
     /// The name that other players see. None leaves it to what the client says in `hello`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
     /// Milliseconds since 1970 after which this no longer holds; what clocks may differ by (`auth.leeway_s`) is in it already. None:
     /// as long as the session lasts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_ms: Option<u64>,
     /// What it may do.
+    #[serde(default)]
     pub rights: Rights,
 }
 
 /// What an identity may do: for each field, only what is listed, or everything when there is no list.
 ///
 /// In a token it is the claim `parlor`. A field that is not known here makes the token invalid, so that no restriction is passed over.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Rights {
     /// Kinds of rooms to join and to make.
-    #[serde(deserialize_with = "listed")]
+    #[serde(deserialize_with = "listed", skip_serializing_if = "Option::is_none")]
     pub kinds: Option<Vec<String>>,
     /// Ids of rooms to join. Who has such a list makes no rooms.
-    #[serde(deserialize_with = "listed")]
+    #[serde(deserialize_with = "listed", skip_serializing_if = "Option::is_none")]
     pub rooms: Option<Vec<String>>,
     /// Roles to join in.
-    #[serde(deserialize_with = "listed")]
+    #[serde(deserialize_with = "listed", skip_serializing_if = "Option::is_none")]
     pub roles: Option<Vec<Role>>,
     /// Topics to subscribe to, among those that the room's policy leaves to clients.
-    #[serde(deserialize_with = "listed")]
+    #[serde(deserialize_with = "listed", skip_serializing_if = "Option::is_none")]
     pub topics: Option<Vec<String>>,
 }
 

@@ -3,6 +3,7 @@
 //! This module knows no sessions and no rooms. It answers questions: whether a token is good and whose it is ([`Authenticator`]), and
 //! whether the broker itself has written a resume token or a ticket ([`Keys`]). Nothing here logs a token, whole or in part.
 
+mod asked;
 mod error;
 mod identity;
 mod jwt;
@@ -50,6 +51,22 @@ pub type Pending = Pin<Box<dyn Future<Output = Result<Identity, Failure>> + Send
 /// A game's own check of a token, for instance against its database. It runs on the control runtime, where waiting harms no room; a
 /// panic counts as a failure of the broker (`internal`).
 pub type AuthHook = Arc<dyn Fn(String) -> Pending + Send + Sync>;
+
+/// The check that a broker is to use beside what it does itself: the program's own, or that of `auth.url`.
+///
+/// # Errors
+/// When there are both, or the address is none.
+pub(crate) fn hook(
+    config: &Auth,
+    server_key: Option<&str>,
+    own: Option<AuthHook>,
+) -> Result<Option<AuthHook>, AuthError> {
+    match (&config.url, own) {
+        (Some(_), Some(_)) => Err(AuthError::TwoWays),
+        (Some(url), None) => asked::hook(url, server_key).map(Some),
+        (None, own) => Ok(own),
+    }
+}
 
 /// What a check says, now or later.
 #[must_use = "nobody is let in before it is looked at"]

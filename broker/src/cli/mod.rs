@@ -60,6 +60,9 @@ pub struct Args<C: Subcommand> {
     /// Secret of tokens signed with HS256; 32 bytes or more
     #[arg(long, env = "PARLOR_AUTH_SECRET", value_name = "SECRET", hide_env_values = true, global = true)]
     pub auth_secret: Option<String>,
+    /// URL of the game's services, where tokens are checked: http://host:port/v1/identity
+    #[arg(long, env = "PARLOR_AUTH_URL", value_name = "URL", global = true)]
+    pub auth_url: Option<String>,
     /// What workers must show that connect over the network; 16 bytes or more
     #[arg(long, env = "PARLOR_WORKER_TOKEN", value_name = "TOKEN", hide_env_values = true, global = true)]
     pub worker_token: Option<String>,
@@ -109,6 +112,7 @@ impl<C: Subcommand> Args<C> {
         over(&mut config.tls.key, &self.tls_key);
         over(&mut config.auth.keys, &self.auth_keys);
         over(&mut config.auth.secret, &self.auth_secret);
+        over(&mut config.auth.url, &self.auth_url);
         over(&mut config.workers.token, &self.worker_token);
         over(&mut config.workers.socket, &self.worker_socket);
         over(&mut config.workers.command, &self.worker_cmd);

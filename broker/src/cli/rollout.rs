@@ -7,6 +7,7 @@ use hyper::{Method, StatusCode};
 use serde_json::{Value, json};
 
 use crate::fetch::{Address, Asked};
+use crate::lobby::Problem;
 
 /// Time for an answer.
 const DEADLINE: Duration = Duration::from_secs(10);
@@ -58,13 +59,11 @@ impl RolloutArgs {
         };
         let address = Address::parse(&url).map_err(|error| format!("{url}: {error}"))?;
         let (status, body) = address.ask(&asked, LIMIT, DEADLINE).await.map_err(|error| error.to_string())?;
-        let answer: Value =
-            serde_json::from_slice(&body).map_err(|_| format!("{url} is no broker's: it says {status}"))?;
+        let other = || format!("{url} is no broker's: it says {status}");
         if status == StatusCode::OK {
-            return Ok(shown(&answer));
+            return serde_json::from_slice(&body).map(|kind| shown(&kind)).map_err(|_| other());
         }
-        let text = |name: &str| answer[name].as_str().unwrap_or("?").to_owned();
-        Err(format!("{} ({})", text("detail"), text("code")))
+        Err(Problem::read(&body).map_or_else(other, |Problem(failure)| failure.to_string()))
     }
 }
 

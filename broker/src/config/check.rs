@@ -21,7 +21,8 @@ const MAY_BE_ZERO: [&str; 5] = ["sessions_away", "rooms", "subscriptions", "gath
 /// Whether the program checks tokens by itself, in code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OwnCheck {
-    /// It has a check, and that looks at all tokens: `auth.secret` and `auth.keys` must not be set then. `auth.guests` holds as ever.
+    /// It has a check, and that looks at all tokens: `auth.secret`, `auth.keys` and `auth.url` must not be set then. `auth.guests` holds as
+    /// ever.
     Installed,
     /// It has not.
     None,
@@ -36,7 +37,7 @@ impl Config {
         let all = [
             self.check_texts(),
             self.check_tls(),
-            self.auth.check(),
+            self.auth.check(self.server_key.is_some()),
             self.origins.iter().try_for_each(|origin| check_origin(origin)),
             self.check_numbers(),
             self.limits.check(),
@@ -51,14 +52,15 @@ impl Config {
     /// # Errors
     /// When there is none.
     pub fn check_entry(&self, own: OwnCheck) -> Result<(), ConfigError> {
-        let Auth { guests, secret, keys, .. } = &self.auth;
-        let open = *guests || secret.is_some() || keys.is_some() || own == OwnCheck::Installed;
-        let why = "nobody can get in: set auth.guests, auth.secret or auth.keys";
+        let Auth { guests, secret, keys, url, .. } = &self.auth;
+        let checked = secret.is_some() || keys.is_some() || url.is_some() || own == OwnCheck::Installed;
+        let why = "nobody can get in: set auth.guests, auth.secret, auth.keys or auth.url";
+        let open = *guests || checked;
         ensure(open, || why.to_owned()).map_err(ConfigError::Contradictory)
     }
 
     fn check_texts(&self) -> Result<(), String> {
-        let Auth { secret, keys, issuer, audience, .. } = &self.auth;
+        let Auth { secret, keys, url, issuer, audience, .. } = &self.auth;
         for (name, text) in [("secret", &self.secret), ("auth.secret", secret)] {
             let bytes = text.as_ref().map_or(SECRET_BYTES, String::len);
             ensure(bytes >= SECRET_BYTES, || format!("{name} has {bytes} bytes; it needs at least {SECRET_BYTES}"))?;
@@ -66,6 +68,7 @@ impl Config {
         let texts = [
             ("server_key", &self.server_key),
             ("auth.keys", keys),
+            ("auth.url", url),
             ("auth.issuer", issuer),
             ("auth.audience", audience),
         ];
@@ -107,7 +110,17 @@ impl Config {
 }
 
 impl Auth {
-    fn check(&self) -> Result<(), String> {
+    fn check(&self, has_server_key: bool) -> Result<(), String> {
+        let asked = self.url.is_some();
+        ensure(!asked || has_server_key, || {
+            "auth.url is set, but not server_key, by which those who are asked there know the broker".to_owned()
+        })?;
+        let both = [("secret", self.secret.is_some()), ("keys", self.keys.is_some())]
+            .into_iter()
+            .find(|(_, set)| asked && *set);
+        both.map_or(Ok(()), |(name, _)| {
+            Err(format!("auth.url and auth.{name} are both set; tokens are checked in one way"))
+        })?;
         let of_tokens = [
             ("issuer", self.issuer.is_some()),
             ("audience", self.audience.is_some()),

@@ -33,7 +33,7 @@ const fn key(name: &'static str, unit: &'static str, meaning: &'static str) -> K
 }
 
 /// All keys, sections together and in the order in which they are printed.
-pub const KEYS: [Key; 48] = [
+pub const KEYS: [Key; 49] = [
     key("listen", "", "address and port for WebSocket, REST and pages; port 0 takes any free one"),
     key("server_key", "", "key for REST calls that change something; without one they are refused"),
     key("shards", "threads", "threads that run rooms and their connections; 0: one per core"),
@@ -57,6 +57,11 @@ pub const KEYS: [Key; 48] = [
     key("auth.guests", "", "whether clients without a token are let in, each under an account of its own"),
     key("auth.secret", "", "secret of tokens signed with HS256, 32 bytes or more"),
     key("auth.keys", "", "public keys of tokens signed with EdDSA or RS256: a PEM or JWKS file, or the URL of a JWKS"),
+    key(
+        "auth.url",
+        "",
+        "where tokens are checked by the game's services: the URL to ask, which is shown the server_key",
+    ),
     key("auth.issuer", "", "what the iss of a token must be; not looked at when not set"),
     key("auth.audience", "", "what the aud of a token must contain; not looked at when not set"),
     key("auth.leeway_s", "seconds", "by how much clocks may differ"),

@@ -97,6 +97,9 @@ pub struct Auth {
     pub secret: Option<String>,
     /// Public keys of tokens signed with EdDSA or RS256: a PEM or JWKS file, or the URL of a JWKS. Default none.
     pub keys: Option<String>,
+    /// Where tokens are checked by the game's services, or any backend that answers as they do: the URL to ask, which is shown the server
+    /// key. Default none.
+    pub url: Option<String>,
     /// What the token's `iss` must be. Default: not looked at.
     pub issuer: Option<String>,
     /// What the token's `aud` must contain. Default: not looked at.
@@ -107,7 +110,7 @@ pub struct Auth {
 
 impl Default for Auth {
     fn default() -> Self {
-        Self { guests: false, secret: None, keys: None, issuer: None, audience: None, leeway_s: 30 }
+        Self { guests: false, secret: None, keys: None, url: None, issuer: None, audience: None, leeway_s: 30 }
     }
 }
 

@@ -83,7 +83,9 @@ impl Entrance {
 #[derive(Clone)]
 pub(crate) struct Listener {
     router: Router,
-    upgrades: Upgrades,
+    entrance: Arc<Entrance>,
+    /// None where there are no sessions, and all is HTTP.
+    upgrades: Option<Upgrades>,
     tls: Option<Handshakes>,
     permits: Arc<Semaphore>,
     metrics: Arc<Metrics>,
@@ -114,11 +116,11 @@ impl Drop for Connected {
 
 impl Listener {
     /// Must be called in the control runtime.
-    pub(crate) fn new(router: Router, upgrades: Upgrades, limits: &Limits) -> Self {
-        let metrics = upgrades.metrics.clone();
+    pub(crate) fn new(router: Router, entrance: Arc<Entrance>, metrics: Arc<Metrics>, limits: &Limits) -> Self {
         Self {
             router,
-            upgrades,
+            entrance,
+            upgrades: None,
             tls: None,
             permits: Arc::new(Semaphore::new(limits.connections.min(Semaphore::MAX_PERMITS))),
             metrics,
@@ -127,6 +129,11 @@ impl Listener {
             write_deadline: limits.write_deadline(),
             control: Handle::current(),
         }
+    }
+
+    /// The same with sessions, for those who ask for them.
+    pub(crate) fn with_sessions(self, upgrades: Upgrades) -> Self {
+        Self { upgrades: Some(upgrades), ..self }
     }
 
     /// The same with TLS, for connections from the network.
@@ -208,14 +215,15 @@ impl Listener {
         }
         if let Asked::Session(headers, head) = asked
             && head <= self.head_bytes
+            && let Some(upgrades) = &self.upgrades
             // Whoever is refused is told so the long way.
-            && let Ok(accepted) = self.upgrades.check(&headers, connected.peer, false)
+            && let Ok(accepted) = upgrades.check(&headers, connected.peer, false)
         {
             let guard = Box::new((connected, accepted.seat));
             match quick::answer(&stream, head, &upgrade::switching(&accepted.accept, accepted.codec)) {
                 Ok(()) => {
                     let codec = accepted.codec.unwrap_or(Codec::MsgPack);
-                    self.upgrades.sessions.begin(Socket::from(stream), codec, guard, shard, turn);
+                    upgrades.sessions.begin(Socket::from(stream), codec, guard, shard, turn);
                 }
                 Err(error) => debug!(%error, "socket lost in its handshake"),
             }
@@ -238,8 +246,8 @@ impl Listener {
             metrics.connections_refused.inc();
             return None;
         };
-        let seat = match peer.filter(|peer| !self.upgrades.entrance.proxies.trust(*peer)) {
-            Some(peer) => match self.upgrades.entrance.connections.enter(peer) {
+        let seat = match peer.filter(|peer| !self.entrance.proxies.trust(*peer)) {
+            Some(peer) => match self.entrance.connections.enter(peer) {
                 Some(seat) => Some(seat),
                 None => {
                     metrics.connections_refused.inc();

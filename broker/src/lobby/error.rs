@@ -5,21 +5,46 @@ use axum::http::StatusCode;
 use axum::http::header::{CONTENT_TYPE, HeaderValue};
 use axum::response::{IntoResponse, Response};
 use parlor_protocol::{ErrorCode, Failure};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// A failure on its way to a REST caller.
 #[derive(Debug)]
-pub(crate) struct Problem(pub(crate) Failure);
+pub struct Problem(pub Failure);
 
-#[derive(Serialize)]
+#[derive(Serialize, Deserialize)]
 struct Body {
-    title: &'static str,
+    #[serde(default)]
+    title: String,
+    #[serde(default)]
     status: u16,
+    #[serde(default)]
     detail: String,
     code: String,
+    #[serde(default)]
     retryable: bool,
-    #[serde(skip_serializing_if = "serde_json::Map::is_empty")]
+    #[serde(default, skip_serializing_if = "serde_json::Map::is_empty")]
     params: serde_json::Map<String, serde_json::Value>,
+}
+
+impl Problem {
+    /// Reads what another server has said. None when it says no code.
+    pub fn read(body: &[u8]) -> Option<Self> {
+        let Body { detail, code, retryable, params, .. } = serde_json::from_slice(body).ok()?;
+        let params = params.into_iter().map(|(name, value)| (name.into(), value)).collect();
+        let known = Failure::from(ErrorCode::Internal);
+        Some(Self(Failure { code: code.into(), text: detail.into(), retryable, params, ..known }))
+    }
+
+    /// The response with a status that does not go by the code.
+    pub(crate) fn with_status(self, status: StatusCode) -> Response {
+        let Failure { code, text, retryable, params, .. } = self.0;
+        let params = params.into_iter().map(|(name, value)| (name.into_owned(), value)).collect();
+        let title = status.canonical_reason().unwrap_or("Error").to_owned();
+        let body = Body { title, status: status.as_u16(), detail: text.into(), code: code.into(), retryable, params };
+        let mut response = (status, Json(body)).into_response();
+        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        response
+    }
 }
 
 impl<F: Into<Failure>> From<F> for Problem {
@@ -30,14 +55,8 @@ impl<F: Into<Failure>> From<F> for Problem {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let Failure { code, text, retryable, params, .. } = self.0;
-        let status = status(&code);
-        let params = params.into_iter().map(|(name, value)| (name.into_owned(), value)).collect();
-        let title = status.canonical_reason().unwrap_or("Error");
-        let body = Body { title, status: status.as_u16(), detail: text.into(), code: code.into(), retryable, params };
-        let mut response = (status, Json(body)).into_response();
-        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
-        response
+        let status = status(&self.0.code);
+        self.with_status(status)
     }
 }
 

@@ -20,8 +20,10 @@ use serde::Serialize;
 
 use crate::auth::Keys;
 use crate::room::Registry;
+use crate::telemetry::Metrics;
 
-pub(crate) use error::Problem;
+pub use error::Problem;
+pub(crate) use rooms::{authorize, parse};
 
 /// What REST handlers work with.
 #[derive(Clone, Debug)]
@@ -74,7 +76,12 @@ async fn health(State(lobby): State<Lobby>) -> Json<Health> {
 }
 
 async fn metrics(State(lobby): State<Lobby>) -> Response {
-    let text = lobby.registry.metrics().render();
+    metrics_of(lobby.registry.metrics())
+}
+
+/// All metrics, as Prometheus reads them.
+pub(crate) fn metrics_of(metrics: &Metrics) -> Response {
+    let text = metrics.render();
     // The media type of the text that prometheus-client writes.
     const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     (StatusCode::OK, [(CONTENT_TYPE, OPEN_METRICS)], text).into_response()

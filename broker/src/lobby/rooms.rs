@@ -24,7 +24,7 @@ use super::Lobby;
 use super::error::Problem;
 use crate::room::{Aside, CreateRoom, RoomHandle, RoomInfo};
 
-/// Rooms that one listing shows unless it asks for fewer.
+/// Rooms that one listing shows unless it asks for fewer, or for more with the server key.
 const MAX_LISTED: usize = 100;
 
 #[derive(Serialize)]
@@ -92,6 +92,7 @@ struct Made {
 pub(super) async fn list(
     State(lobby): State<Lobby>,
     Query(query): Query<HashMap<String, String>>,
+    headers: HeaderMap,
 ) -> Result<Json<Listed>, Problem> {
     let number = |name: &str| match query.get(name) {
         Some(text) => text.parse::<u32>().map(Some).map_err(|_| bad(format!("`{name}` is not a number"))),
@@ -111,7 +112,9 @@ pub(super) async fn list(
                 .all(|(key, wanted)| key.strip_prefix("prop.").is_none_or(|name| matches(room, name, wanted)))
     });
     let total = rooms.len();
-    rooms.truncate(limit.map_or(MAX_LISTED, |limit| (limit as usize).min(MAX_LISTED)));
+    let trusted = authorize(lobby.server_key.as_deref(), &headers).is_ok();
+    let most = if trusted { usize::MAX } else { MAX_LISTED };
+    rooms.truncate(limit.map_or(MAX_LISTED, |limit| (limit as usize).min(most)));
     Ok(Json(Listed { rooms, total }))
 }
 
@@ -183,7 +186,7 @@ impl FromRequestParts<Lobby> for Authorized {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, lobby: &Lobby) -> Result<Self, Problem> {
-        authorize(lobby, &parts.headers)?;
+        authorize(lobby.server_key.as_deref(), &parts.headers)?;
         Ok(Self)
     }
 }
@@ -194,9 +197,9 @@ fn find(lobby: &Lobby, id: &str) -> Result<Arc<RoomHandle>, Failure> {
     lobby.registry.get(&id).ok_or_else(unknown)
 }
 
-fn authorize(lobby: &Lobby, headers: &HeaderMap) -> Result<(), Failure> {
+pub(crate) fn authorize(server_key: Option<&str>, headers: &HeaderMap) -> Result<(), Failure> {
     let denied = |text| Err(Failure::from(ErrorCode::Unauthorized).because(text));
-    let Some(key) = &lobby.server_key else {
+    let Some(key) = server_key else {
         return denied("no server key is set: start with --server-key or PARLOR_SERVER_KEY");
     };
     let given = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "));
@@ -204,7 +207,7 @@ fn authorize(lobby: &Lobby, headers: &HeaderMap) -> Result<(), Failure> {
     if same { Ok(()) } else { denied("this needs `Authorization: Bearer` with the server key") }
 }
 
-pub(super) fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Failure> {
+pub(crate) fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Failure> {
     serde_json::from_slice(body).map_err(|error| bad(error.to_string()))
 }
 

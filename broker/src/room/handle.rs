@@ -10,7 +10,7 @@ use parlor_protocol::frame::{Role, TypeRef};
 use parlor_protocol::policy::SameAccount;
 use parlor_protocol::room::{CloseWhy, Door, WorkId};
 use parlor_protocol::{ErrorCode, Failure, RoomId, RoomNo};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use tokio::sync::SetOnce;
 
 use super::aside::{Aside, SetAside};
@@ -61,7 +61,7 @@ pub struct Listing {
 }
 
 /// A room as the lobby shows it.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RoomInfo {
     /// Its public name.
     pub id: RoomId,

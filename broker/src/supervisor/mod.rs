@@ -30,13 +30,21 @@ use crate::telemetry::Metrics;
 use backoff::Backoff;
 use process::{Ended, Process, Recipe};
 use table::Table;
+pub(crate) use table::token;
 
 /// The environment variable that tells a worker where its broker is.
 pub const ADDRESS_VAR: &str = "PARLOR_BROKER";
 /// The environment variable with the token that a worker shows.
 pub const TOKEN_VAR: &str = "PARLOR_WORKER_TOKEN";
+/// The environment variable with the address of the broker's REST.
+pub const URL_VAR: &str = "PARLOR_URL";
+/// The environment variable with the broker's server key.
+pub const KEY_VAR: &str = "PARLOR_SERVER_KEY";
 /// For the broker alone: a program that started its own command again would do so without end.
 const COMMAND_VAR: &str = "PARLOR_WORKER_CMD";
+
+/// A variable of the environment, and its value.
+pub type Told = (&'static str, String);
 
 /// Keeps processes running. Dropping it ends them at once, [`stop`](Self::stop) gently.
 #[derive(Debug)]
@@ -67,18 +75,18 @@ pub enum SuperviseError {
 }
 
 impl Supervisor {
-    /// Starts `count` processes of a command line, which is split into words as a shell would, without one. They find `address`, where
-    /// they are to connect, and their token in the environment, beside everything that is in the broker's own. Must be called within a
-    /// tokio runtime, in which they are looked after.
+    /// Starts `count` processes of a command line, which is split into words as a shell would, without one. They find what they are `told`,
+    /// such as where they are to connect, and their token in the environment, beside everything that is in the broker's own. Must be
+    /// called within a tokio runtime, in which they are looked after.
     ///
     /// # Errors
     /// When the command line makes no sense, or the first attempt to run it fails; later attempts are made again.
-    pub fn start(command: &str, count: usize, address: &str, metrics: &Metrics) -> Result<Self, SuperviseError> {
+    pub fn start(command: &str, count: usize, told: Vec<Told>, metrics: &Metrics) -> Result<Self, SuperviseError> {
         let mut words = config::words(command).map_err(SuperviseError::Command)?.into_iter();
         let program = words.next().unwrap_or_default();
         let table = Arc::new(Table::default());
-        let (arguments, address) = (words.collect(), address.to_owned());
-        let recipe = Recipe { program, arguments, address, table: table.clone(), metrics: metrics.clone() };
+        let arguments = words.collect();
+        let recipe = Recipe { program, arguments, told, table: table.clone(), metrics: metrics.clone() };
         let failed = |error| SuperviseError::Spawn(recipe.program.clone(), error);
         // All before any is looked after: if one cannot be started, those before it end with this list.
         let first = (0..count).map(|_| recipe.start()).collect::<Result<Vec<_>, _>>().map_err(failed)?;

@@ -15,7 +15,7 @@ use crate::telemetry::Metrics;
 use super::group::{self, Group};
 use super::output::{self, Source};
 use super::table::{self, Listed, Table};
-use super::{ADDRESS_VAR, COMMAND_VAR, Pid, TOKEN_VAR, stopping};
+use super::{COMMAND_VAR, Pid, TOKEN_VAR, Told, stopping};
 
 /// How long the last of a process's output is read once it has ended: somebody else may hold its pipes open.
 const LAST_WORDS: Duration = Duration::from_secs(1);
@@ -25,8 +25,8 @@ const LAST_WORDS: Duration = Duration::from_secs(1);
 pub(super) struct Recipe {
     pub(super) program: String,
     pub(super) arguments: Vec<String>,
-    /// Where they are to connect.
-    pub(super) address: String,
+    /// What stands in their environment besides their token.
+    pub(super) told: Vec<Told>,
     pub(super) table: Arc<Table>,
     pub(super) metrics: Metrics,
 }
@@ -62,7 +62,7 @@ impl Recipe {
         let token = table::token();
         let mut command = Command::new(&self.program);
         command.args(&self.arguments).kill_on_drop(true);
-        command.env(ADDRESS_VAR, &self.address).env(TOKEN_VAR, &token).env_remove(COMMAND_VAR);
+        command.env_remove(COMMAND_VAR).envs(self.told.iter().cloned()).env(TOKEN_VAR, &token);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         group::lead(&mut command);
         let spawn = || {

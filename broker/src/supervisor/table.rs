@@ -11,7 +11,7 @@ use tokio::sync::Notify;
 use super::Pid;
 
 /// A token for one process, which nobody can guess.
-pub(super) fn token() -> String {
+pub(crate) fn token() -> String {
     URL_SAFE_NO_PAD.encode(rand::random::<[u8; 32]>())
 }
 

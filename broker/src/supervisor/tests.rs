@@ -66,8 +66,13 @@ fn number(line: &str, name: &str) -> u64 {
     rest.split(' ').next().unwrap().parse().unwrap()
 }
 
+/// What processes find in their environment.
+fn told() -> Vec<Told> {
+    vec![(ADDRESS_VAR, ADDRESS.to_owned())]
+}
+
 fn start(command: &str, count: usize) -> Supervisor {
-    Supervisor::start(command, count, ADDRESS, &Metrics::default()).unwrap()
+    Supervisor::start(command, count, told(), &Metrics::default()).unwrap()
 }
 
 /// A place in the file system that is gone with the test.
@@ -151,7 +156,7 @@ async fn a_program_without_arguments_is_told_to_be_a_worker() {
 async fn each_has_a_token_of_its_own_by_which_it_is_known_and_killed() {
     let mut log = Log::new();
     let metrics = Metrics::default();
-    let supervisor = Supervisor::start(WAITS, 2, ADDRESS, &metrics).unwrap();
+    let supervisor = Supervisor::start(WAITS, 2, told(), &metrics).unwrap();
     let (one, two) = (log.token().await, log.token().await);
     assert!(one.0 != two.0 && one.1 != two.1);
     for (token, pid) in [&one, &two] {
@@ -177,7 +182,7 @@ async fn each_has_a_token_of_its_own_by_which_it_is_known_and_killed() {
 async fn one_that_crashes_again_and_again_is_started_less_and_less_often() {
     let mut log = Log::new();
     let metrics = Metrics::default();
-    let supervisor = Supervisor::start("/bin/sh -c 'exit 1'", 1, ADDRESS, &metrics).unwrap();
+    let supervisor = Supervisor::start("/bin/sh -c 'exit 1'", 1, told(), &metrics).unwrap();
     let mut pauses = Vec::new();
     while pauses.len() < 8 {
         pauses.push(number(&log.line("has ended").await, "restart_in_ms="));
@@ -205,7 +210,7 @@ async fn one_that_ran_well_for_a_while_is_started_at_once() {
 
 #[tokio::test]
 async fn what_cannot_be_started_is_told_at_once() {
-    let refused = |command| Supervisor::start(command, 2, ADDRESS, &Metrics::default()).unwrap_err().to_string();
+    let refused = |command| Supervisor::start(command, 2, told(), &Metrics::default()).unwrap_err().to_string();
     let missing = "cannot start the worker `/nowhere/game`: No such file or directory";
     assert!(refused("/nowhere/game --fast").starts_with(missing));
     assert_eq!(refused("'./game"), "the worker command has a quote or a backslash with nothing behind it");

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::door::{ClosedDoor, UnixDoor};
 use super::entry::Gate;
 use crate::config::Workers;
-use crate::supervisor::Supervisor;
+use crate::supervisor::{ADDRESS_VAR, Supervisor, Told};
 use crate::telemetry::Metrics;
 
 /// How long processes get to end by themselves when the broker does.
@@ -20,16 +20,22 @@ pub(crate) struct Workforce {
 }
 
 impl Workforce {
-    /// Opens the socket, and then starts those who come to it.
+    /// Opens the socket, and then starts those who come to it, with `told` in their environment.
     ///
     /// # Errors
     /// In one line.
-    pub(crate) fn start(terms: &Workers, gate: &Arc<Gate>, metrics: &Metrics) -> Result<Self, String> {
+    pub(crate) fn start(
+        terms: &Workers,
+        mut told: Vec<Told>,
+        gate: &Arc<Gate>,
+        metrics: &Metrics,
+    ) -> Result<Self, String> {
         let own = || std::env::temp_dir().join(format!("parlor-{}.sock", std::process::id()));
         let path = terms.socket.clone().or_else(|| terms.command.is_some().then(own));
         let shown = path.as_ref().map(|path| path.display().to_string()).unwrap_or_default();
         let closed = path.map(|path| ClosedDoor::at(&path).map_err(|error| format!("{shown}: {error}"))).transpose()?;
-        let start = |command: &String| Supervisor::start(command, terms.count, &format!("unix:{shown}"), metrics);
+        told.push((ADDRESS_VAR, format!("unix:{shown}")));
+        let start = |command: &String| Supervisor::start(command, terms.count, told, metrics);
         let started = terms.command.as_ref().map(start).transpose().map_err(|error| error.to_string())?;
         let supervisor = started.map(Arc::new);
         supervisor.iter().for_each(|supervisor| gate.supervise(supervisor));

@@ -48,6 +48,15 @@ impl Address {
         }
     }
 
+    /// Where the broker's REST is, if that is at the same place.
+    pub(super) fn url(&self) -> Option<String> {
+        match self {
+            Self::Tcp(place) => Some(format!("http://{place}")),
+            #[cfg(unix)]
+            Self::Unix(_) => None,
+        }
+    }
+
     pub(super) async fn connect(&self) -> io::Result<Stream> {
         let socket = match self {
             Self::Tcp(place) => {

@@ -32,7 +32,7 @@ use self::address::Address;
 use self::hook::Hook;
 use self::link::Link;
 use self::work::Works;
-use crate::{Env, Kind, Result};
+use crate::{Env, Kind, Result, Rooms};
 
 #[doc(hidden)]
 pub use self::hook::{At, Point};
@@ -70,11 +70,19 @@ enum Standing {
 impl Worker {
     /// # Errors
     /// When the options cannot be used, or the system gives no thread.
-    pub(crate) fn start(kinds: Vec<Kind>, env: Env, version: Option<String>, options: &WorkerOptions) -> Result<Self> {
+    pub(crate) fn start(
+        kinds: Vec<Kind>,
+        env: Env,
+        rooms: &Rooms,
+        version: Option<String>,
+        options: &WorkerOptions,
+    ) -> Result<Self> {
         if kinds.is_empty() {
             return Err(unusable("this game has no rooms with handlers".to_owned()));
         }
         let address = Address::parse(&options.broker).map_err(unusable)?;
+        let url = options.url.clone().or_else(|| address.url());
+        rooms.attach_remote(url.as_deref(), options.server_key.as_deref()).map_err(unusable)?;
         let runtime = Handle::try_current().map_err(|error| unusable(error.to_string()))?;
         let hello = hello(&kinds, version, options)?;
         let shares = options.shares();

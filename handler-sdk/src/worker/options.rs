@@ -22,6 +22,11 @@ pub struct WorkerOptions {
     pub broker: String,
     /// Proof that this program may run rooms.
     pub token: String,
+    /// Where the broker's REST is, for [`Rooms`](crate::Rooms): `http://host:port` or `https://host`. Unless set, where the broker is, if that
+    /// is no Unix socket.
+    pub url: Option<String>,
+    /// The broker's server key, without which [`Rooms`](crate::Rooms) only shows rooms.
+    pub server_key: Option<String>,
     /// What people call it, in 1 to 64 bytes. Unless set, the name of the host and the process's number.
     pub name: Option<String>,
     /// The game's version, in 1 to 64 bytes: rooms stay with the version that opened them. Unless set, that of
@@ -44,6 +49,8 @@ impl WorkerOptions {
         Self {
             broker: broker.into(),
             token: String::new(),
+            url: None,
+            server_key: None,
             name: None,
             version: None,
             capacity: 10_000,
@@ -63,7 +70,7 @@ impl WorkerOptions {
 }
 
 impl fmt::Debug for WorkerOptions {
-    /// Without the token.
+    /// Without what is secret.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { broker, name, version, capacity, threads, .. } = self;
         let mut f = f.debug_struct("WorkerOptions");
@@ -148,7 +155,8 @@ mod tests {
 
     #[test]
     fn a_token_is_not_shown() {
-        let options = WorkerOptions { token: "s3cret".into(), ..WorkerOptions::new("ws://b:1") };
+        let secret = || "s3cret".to_owned();
+        let options = WorkerOptions { token: secret(), server_key: Some(secret()), ..WorkerOptions::new("ws://b:1") };
         assert!(!format!("{options:?}").contains("s3cret"));
     }
 }

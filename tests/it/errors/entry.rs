@@ -71,12 +71,12 @@ async fn with_ticket(ticket: impl AsyncFnOnce(&Rooms, RoomId, &Parlor) -> String
 const MINUTE: Duration = Duration::from_secs(60);
 
 pub(super) async fn ticket_invalid() -> Told {
-    with_ticket(async |rooms, room, _| rooms.ticket(&room, "bob", Role::Player, MINUTE).unwrap()).await
+    with_ticket(async |rooms, room, _| rooms.ticket(&room, "bob", Role::Player, MINUTE).await.unwrap()).await
 }
 
 pub(super) async fn ticket_expired() -> Told {
     with_ticket(async |rooms, room, _| {
-        let ticket = rooms.ticket(&room, "ann", Role::Player, Duration::from_secs(1)).unwrap();
+        let ticket = rooms.ticket(&room, "ann", Role::Player, Duration::from_secs(1)).await.unwrap();
         tokio::time::sleep(Duration::from_millis(1_100)).await;
         ticket
     })
@@ -85,7 +85,7 @@ pub(super) async fn ticket_expired() -> Told {
 
 pub(super) async fn ticket_used() -> Told {
     with_ticket(async |rooms, room, client| {
-        let ticket = rooms.ticket(&room, "ann", Role::Player, MINUTE).unwrap();
+        let ticket = rooms.ticket(&room, "ann", Role::Player, MINUTE).await.unwrap();
         client.join(JoinRequest::by_ticket(&ticket)).await.unwrap().leave().await.unwrap();
         ticket
     })

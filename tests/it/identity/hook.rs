@@ -1,10 +1,10 @@
-//! A game's own check of tokens: slow, failing, panicking.
+//! A game's own check of tokens: slow, failing, panicking; in the broker's process, and in the game's services, which the broker asks.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use parlor::broker::{Broker, Config};
-use parlor::{Failure, Identity, Rights};
+use parlor::{Failure, Identity, Rights, Services};
 use parlor_client::{Codec, ErrorCode, Options};
 use parlor_protocol::CloseCode;
 use parlor_tests::panics::hush;
@@ -20,9 +20,44 @@ use crate::raw::{Raw, until};
 struct Gate {
     broker: Broker,
     open: Arc<Semaphore>,
+    services: Option<Services>,
 }
 
-async fn start_with(change: impl FnOnce(&mut Config)) -> Gate {
+/// Where the check is.
+#[derive(Clone, Copy, Debug)]
+enum Check {
+    Within,
+    Asked,
+}
+
+macro_rules! wherever_it_is {
+    ($($test:ident),+ $(,)?) => {
+        mod within {
+            $(#[tokio::test]
+            async fn $test() {
+                super::$test(super::Check::Within).await;
+            })+
+        }
+        mod asked {
+            $(#[tokio::test]
+            async fn $test() {
+                super::$test(super::Check::Asked).await;
+            })+
+        }
+    };
+}
+
+wherever_it_is!(
+    it_says_who_somebody_is_and_what_is_allowed,
+    what_it_refuses_with_is_what_the_client_is_told,
+    what_is_sent_behind_a_hello_waits_for_the_answer,
+    a_slow_check_is_not_held_against_the_client,
+    a_check_without_an_answer_is_given_up,
+    fresh_tokens_are_checked_one_after_the_other_while_the_game_goes_on,
+    guests_are_let_in_beside_it_if_the_configuration_says_so,
+);
+
+async fn start_with(place: Check, change: impl FnOnce(&mut Config)) -> Gate {
     let mut config = config();
     config.auth.guests = false;
     change(&mut config);
@@ -35,7 +70,15 @@ async fn start_with(change: impl FnOnce(&mut Config)) -> Gate {
         }
         async move { answer(&token, &gate).await }
     };
-    Gate { broker: app().authenticate(check).start(&config).await.unwrap(), open }
+    match place {
+        Check::Within => Gate { broker: app().authenticate(check).start(&config).await.unwrap(), open, services: None },
+        Check::Asked => {
+            // Of a broker, this check needs nothing.
+            let services = app().authenticate(check).start_services("http://127.0.0.1:1", &config).await.unwrap();
+            config.auth.url = Some(format!("http://{}/v1/identity", services.addr()));
+            Gate { broker: app().start(&config).await.unwrap(), open, services: Some(services) }
+        }
+    }
 }
 
 async fn answer(token: &str, gate: &Semaphore) -> Result<Identity, Failure> {
@@ -59,13 +102,12 @@ async fn answer(token: &str, gate: &Semaphore) -> Result<Identity, Failure> {
     }
 }
 
-async fn start() -> Gate {
-    start_with(|_| {}).await
+async fn start(place: Check) -> Gate {
+    start_with(place, |_| {}).await
 }
 
-#[tokio::test]
-async fn it_says_who_somebody_is_and_what_is_allowed() {
-    let Gate { broker, .. } = start().await;
+async fn it_says_who_somebody_is_and_what_is_allowed(place: Check) {
+    let Gate { broker, services: _services, .. } = start(place).await;
     let ann = connect_with(&broker, Options::new().token("named ann").name("Mallory")).await;
     let room = ann.create("yard", &()).await.unwrap();
     assert_eq!(room.view::<(String, String)>().unwrap(), ("ann".into(), "The ann".into()));
@@ -77,10 +119,9 @@ async fn it_says_who_somebody_is_and_what_is_allowed() {
     assert_eq!(cid.closed().await, (4004, "token_expired".into()));
 }
 
-#[tokio::test]
-async fn what_it_refuses_with_is_what_the_client_is_told() {
+async fn what_it_refuses_with_is_what_the_client_is_told(place: Check) {
     hush();
-    let Gate { broker, .. } = start().await;
+    let Gate { broker, services: _services, .. } = start(place).await;
     turned_away(&broker, json!({"token": "?"}), ErrorCode::TokenInvalid, CloseCode::Unauthorized).await;
     turned_away(&broker, json!({"token": "expired"}), ErrorCode::TokenExpired, CloseCode::TokenExpired).await;
     turned_away(&broker, json!({}), ErrorCode::TokenRequired, CloseCode::Unauthorized).await;
@@ -101,9 +142,8 @@ async fn what_it_refuses_with_is_what_the_client_is_told() {
     enter_with(&broker, json!({"token": "ok ann"})).await;
 }
 
-#[tokio::test]
-async fn what_is_sent_behind_a_hello_waits_for_the_answer() {
-    let Gate { broker, open } = start().await;
+async fn what_is_sent_behind_a_hello_waits_for_the_answer(place: Check) {
+    let Gate { broker, open, services: _services } = start(place).await;
     let mut raw = Raw::open(&broker, Codec::Json).await;
     let frames = [
         json!([1, {"client": "raw", "token": "wait ann"}]),
@@ -127,9 +167,9 @@ async fn what_is_sent_behind_a_hello_waits_for_the_answer() {
 }
 
 /// The time for a hello is the client's, not the check's.
-#[tokio::test]
-async fn a_slow_check_is_not_held_against_the_client() {
-    let Gate { broker, open } = start_with(|config| config.limits.hello_timeout_ms = 500).await;
+async fn a_slow_check_is_not_held_against_the_client(place: Check) {
+    let Gate { broker, open, services: _services } =
+        start_with(place, |config| config.limits.hello_timeout_ms = 500).await;
     let mut raw = Raw::open(&broker, Codec::Json).await;
     raw.say(json!([1, {"client": "raw", "token": "wait ann"}])).await;
     tokio::time::sleep(Duration::from_millis(2_200)).await;
@@ -138,9 +178,8 @@ async fn a_slow_check_is_not_held_against_the_client() {
     assert_eq!(broker.metrics().closes(Some(CloseCode::HelloTimeout)), 0);
 }
 
-#[tokio::test]
-async fn a_check_without_an_answer_is_given_up() {
-    let Gate { broker, .. } = start().await;
+async fn a_check_without_an_answer_is_given_up(place: Check) {
+    let Gate { broker, services: _services, .. } = start(place).await;
     let began = Instant::now();
     let waits = json!({"token": "wait for ever"});
     let told = turned_away(&broker, waits, ErrorCode::AuthUnavailable, CloseCode::Internal).await;
@@ -155,9 +194,8 @@ async fn a_check_without_an_answer_is_given_up() {
     assert_eq!(broker.metrics().sessions_opened.get(), 0);
 }
 
-#[tokio::test]
-async fn fresh_tokens_are_checked_one_after_the_other_while_the_game_goes_on() {
-    let Gate { broker, open } = start().await;
+async fn fresh_tokens_are_checked_one_after_the_other_while_the_game_goes_on(place: Check) {
+    let Gate { broker, open, services: _services } = start(place).await;
     let (mut raw, _) = enter_with(&broker, json!({"token": "ok ann"})).await;
     let room = join(&mut raw, json!({"mode": "create", "kind": "yard"})).await["room"].clone();
     raw.say(json!([10, 5, "wait ann"])).await;
@@ -173,9 +211,8 @@ async fn fresh_tokens_are_checked_one_after_the_other_while_the_game_goes_on() {
     alive(&mut raw).await;
 }
 
-#[tokio::test]
-async fn guests_are_let_in_beside_it_if_the_configuration_says_so() {
-    let Gate { broker, .. } = start_with(|config| config.auth.guests = true).await;
+async fn guests_are_let_in_beside_it_if_the_configuration_says_so(place: Check) {
+    let Gate { broker, services: _services, .. } = start_with(place, |config| config.auth.guests = true).await;
     let (_, welcome) = enter_with(&broker, json!({})).await;
     assert!(welcome["account"].as_str().unwrap().starts_with("guest-"));
     turned_away(&broker, json!({"token": "ok guest-1"}), ErrorCode::TokenInvalid, CloseCode::Unauthorized).await;
@@ -183,14 +220,15 @@ async fn guests_are_let_in_beside_it_if_the_configuration_says_so() {
 
 #[tokio::test]
 async fn it_does_not_go_together_with_configured_keys() {
-    for set in ["secret", "keys"] {
+    for set in ["secret", "keys", "url"] {
         let mut config = config();
         match set {
             "secret" => config.auth.secret = Some(SECRET.into()),
+            "url" => config.auth.url = Some("http://127.0.0.1:1/v1/identity".into()),
             _ => config.auth.keys = Some("keys.pem".into()),
         }
         let check = |_: String| async { Err(ErrorCode::TokenInvalid) };
         let error = app().authenticate(check).start(&config).await.unwrap_err();
-        assert!(error.text.contains("auth.secret") && error.text.lines().count() == 1, "{error}");
+        assert!(error.text.contains(&format!("auth.{set}")) && error.text.lines().count() == 1, "{error}");
     }
 }

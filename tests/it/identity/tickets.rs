@@ -155,12 +155,13 @@ async fn a_full_room_is_full_and_the_ticket_still_good() {
 async fn the_game_s_own_routes_hand_out_tickets() {
     let app = app();
     let rooms: Rooms = app.rooms();
-    let early = rooms.ticket(&RoomId::parse("x").unwrap(), "ann", Role::Player, Duration::from_secs(1)).unwrap_err();
+    let early =
+        rooms.ticket(&RoomId::parse("x").unwrap(), "ann", Role::Player, Duration::from_secs(1)).await.unwrap_err();
     assert!(early.text.contains("not started"), "{early}");
     let given = rooms.clone();
     let seat = post(async move |Path((room, account)): Path<(String, String)>| {
         let (room, minute) = (RoomId::parse(&room).unwrap(), Duration::from_secs(60));
-        Json(given.ticket(&room, &account, Role::Player, minute).map_err(|failure| failure.code))
+        Json(given.ticket(&room, &account, Role::Player, minute).await.map_err(|failure| failure.code))
     });
     let broker = app.http(Router::new().route("/seats/{room}/{account}", seat)).start(&closed()).await.unwrap();
     let room = rooms.create("court", &()).await.unwrap();
@@ -171,10 +172,10 @@ async fn the_game_s_own_routes_hand_out_tickets() {
     let nowhere = request(broker.addr(), "POST", "/seats/nowhere/ann", "", "").await;
     assert_eq!(nowhere.json()["Err"], "unknown_room");
     for (account, seconds) in [("", 60), (&*"x".repeat(65), 60), ("ann", 0), ("ann", 86_401)] {
-        let refused = rooms.ticket(&room, account, Role::Player, Duration::from_secs(seconds)).unwrap_err();
+        let refused = rooms.ticket(&room, account, Role::Player, Duration::from_secs(seconds)).await.unwrap_err();
         assert_eq!(refused.code, "bad_request", "{account} {seconds}");
     }
-    rooms.ticket(&room, "ann", Role::Spectator, Duration::from_secs(86_400)).unwrap();
+    rooms.ticket(&room, "ann", Role::Spectator, Duration::from_secs(86_400)).await.unwrap();
 }
 
 #[tokio::test]
