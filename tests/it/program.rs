@@ -6,10 +6,16 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use clap::{Args as _, FromArgMatches as _};
-use parlor::{App, ServeArgs};
+use parlor::axum::Router;
+use parlor::broker::{Broker, Config};
+use parlor::{App, RoomId, ServeArgs};
 use parlor_client::{LifecycleEvent, Options, Parlor, RoomEvent};
 
-use crate::raw::soon;
+use serde_json::{Value, json};
+
+use parlor_tests::http::{get, with_key};
+
+use crate::raw::{soon, until};
 
 /// Ended with the test.
 struct Running(Child);
@@ -74,4 +80,66 @@ async fn a_game_answers_the_command_config_and_does_not_serve() {
     soon(App::new().serve(&args(&["--port", &port, "config"]))).await.unwrap();
     let refused = App::new().serve(&args(&["config", "--tls-key", "key.pem"])).await.unwrap_err();
     assert!(refused.to_string().contains("tls.key is set, but not tls.certificate"), "{refused}");
+}
+
+fn hall(args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_hall"));
+    command.args(args).stdin(Stdio::null()).stdout(Stdio::piped());
+    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("PARLOR_")) {
+        command.env_remove(name);
+    }
+    command
+}
+
+/// What it prints first.
+fn first_line(running: &mut Running) -> String {
+    let mut line = String::new();
+    BufReader::new(running.0.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    line.trim().to_owned()
+}
+
+#[tokio::test]
+async fn work_of_a_worker_that_the_broker_has_started_opens_rooms() {
+    // Without a server key, so that nobody else opens any.
+    let mut config = Config { server_key: None, ..parlor_tests::config() };
+    config.workers.command = Some(format!("'{}'", env!("CARGO_BIN_EXE_hall")));
+    config.workers.wait_ms = 60_000;
+    let broker = Broker::start(&config, Vec::new(), Router::new()).await.unwrap();
+    let opening = Parlor::connect(&format!("ws://{}", broker.addr()), Options::new().once()).await.unwrap();
+    // Its kind is known when the worker has come.
+    until(|| broker.metrics().workers.get() > 0).await;
+    let mut room = opening.create("hall", &()).await.unwrap();
+    room.send("open", &()).unwrap();
+    let said = soon(room.recv()).await.unwrap().decode::<Value>().unwrap();
+    let opened: Result<RoomId, String> = serde_json::from_value(said["room"].clone()).unwrap();
+    let opened = opened.unwrap();
+    assert!(broker.registry().get(&opened).is_some(), "{opened}");
+    let stranger = with_key(broker.addr(), "POST", "/v1/rooms", &json!({"kind": "hall"})).await;
+    assert_eq!(stranger.status, 401);
+    broker.shutdown().await;
+}
+
+#[tokio::test]
+async fn one_program_serves_the_game_s_routes_beside_a_broker() {
+    let broker = App::new().relay("relay", parlor::Policy::default()).start(&parlor_tests::config()).await.unwrap();
+    let url = format!("http://{}", broker.addr());
+    let args = ["services", "--broker", &url, "--port", "0", "--server-key", "test-key"];
+    let mut running = Running(hall(&args).spawn().unwrap());
+    let line = first_line(&mut running);
+    let (addr, rest) = line.strip_prefix("listening on http://").unwrap().split_once(", for ").unwrap();
+    assert_eq!(rest, url);
+    let addr = addr.parse().unwrap();
+    assert_eq!(get(addr, "/rooms").await.body, "0");
+    broker.registry().create("relay", Default::default()).unwrap();
+    assert_eq!(get(addr, "/rooms").await.body, "1");
+    let ann = with_key(addr, "POST", "/v1/identity", &json!({"token": "ok ann"})).await;
+    assert_eq!(ann.json()["account"], "ann");
+    let killed = Command::new("kill").args(["-TERM", &running.0.id().to_string()]).status().unwrap();
+    assert!(killed.success());
+    let status = tokio::task::spawn_blocking(move || running.0.wait()).await.unwrap().unwrap();
+    assert_eq!(status.code(), Some(0));
+    let wrong =
+        hall(&["services", "--broker", "broker.example", "--port", "0"]).stderr(Stdio::piped()).output().unwrap();
+    let said = String::from_utf8_lossy(&wrong.stderr);
+    assert!(!wrong.status.success() && said.contains("https://host"), "{said}");
 }
