@@ -203,7 +203,7 @@ pub(super) const POINTS: &[Point] = &[
         servers: &[SPARE],
         rounds: FEW,
         long: true,
-        extra_s: 30.0,
+        extra_s: 12.0,
         meaning: "100 rooms of 5, a sender at 50 Hz in each, whose handlers' process is killed ten times",
         ..POINT
     },
