@@ -6,16 +6,19 @@ mod server;
 
 use parlor_bench::check::Layout;
 use parlor_bench::load::Stay;
-use parlor_bench::load::crowd::{CrowdReport, Scene, idle, stalled, storm};
+use parlor_bench::load::crowd::{CrowdReport, Scene, crash, idle, stalled, storm};
 use server::{PARLOR, PLAIN, Server};
 use std::process::Command;
 use std::time::Duration;
 
 /// A server of its own, and a scene on it.
 fn scene(program: &str, layout: Layout) -> (Server, Scene) {
-    let server = Server::start(&mut Command::new(program));
+    scene_on(Server::start(&mut Command::new(program)), layout)
+}
+
+fn scene_on(server: Server, layout: Layout) -> (Server, Scene) {
     let (address, server_pid, window) = (server.address, server.pid(), Duration::from_millis(500));
-    (server, Scene { address, server_pid, layout, stay: Stay::Kept, hz: 50.0, window, stalling: 1 })
+    (server, Scene { address, server_pid, layout, stay: Stay::Kept, hz: 50.0, window, stalling: 1, kills: 2 })
 }
 
 const SMALL: Layout = Layout { rooms: 2, members: 4 };
@@ -46,6 +49,23 @@ fn stalled_readers_are_up_to_date_again() {
     assert!(report.is_clean(), "{report:?}");
     let CrowdReport::Stalled(report) = report else { panic!("{report:?}") };
     assert_eq!((report.stalled, report.back), (2, 8), "{report:?}");
+}
+
+#[test]
+fn rooms_go_on_when_their_process_is_killed() {
+    let server = Server::start(Command::new(PARLOR).args(["--workers", "2"]));
+    let (_server, scene) = scene_on(server, Layout { rooms: 4, members: 3 });
+    let report = crash(&scene).unwrap();
+    assert!(report.is_clean(), "{report:?}");
+    let CrowdReport::Crash(report) = report else { panic!("{report:?}") };
+    assert_eq!((report.rooms, report.kills, report.processes, report.disconnected), (4, 2, 2, 0), "{report:?}");
+}
+
+#[test]
+fn a_server_without_workers_to_kill_is_told() {
+    let (_server, scene) = scene(PARLOR, SMALL);
+    let error = crash(&scene).unwrap_err();
+    assert!(error.to_string().contains("0 worker processes"), "{error}");
 }
 
 #[test]

@@ -43,7 +43,7 @@ fn plays_what_all_play(server: &Server, settle: fn(&Server)) {
     settle(server);
 
     let (address, server_pid, window) = (server.address, server.pid(), Duration::ZERO);
-    let scene = Scene { address, server_pid, layout, stay: Stay::Connection, hz: 1.0, window, stalling: 0 };
+    let scene = Scene { address, server_pid, layout, stay: Stay::Connection, hz: 1.0, window, stalling: 0, kills: 0 };
     let report = idle(&scene).unwrap();
     assert!(report.is_clean(), "{report:?}");
     let CrowdReport::Idle(report) = report else { panic!("{report:?}") };

@@ -12,6 +12,8 @@ pub(super) const KEPT: &str = "kept";
 
 /// Parlor once more, with its handlers in a process of their own.
 pub(super) const APART: &str = "apart";
+/// The same with two such processes, one of which takes over when the other dies.
+pub(super) const SPARE: &str = "spare";
 
 const ALL: &[&str] = &[PLAIN, PARLOR, BUN];
 const ALL_AND_APART: &[&str] = &[PLAIN, PARLOR, BUN, APART];
@@ -195,6 +197,16 @@ pub(super) const POINTS: &[Point] = &[
         meaning: "2,000 clients lose their connections at once and come back",
         ..POINT
     },
+    Point {
+        name: "crash",
+        workload: "crash",
+        servers: &[SPARE],
+        rounds: FEW,
+        long: true,
+        extra_s: 12.0,
+        meaning: "100 rooms of 5, a sender at 50 Hz in each, whose handlers' process is killed ten times",
+        ..POINT
+    },
 ];
 
 /// The point of this name.
@@ -258,6 +270,7 @@ pub(super) const ROOMS: Figure =
 pub(super) const OTHERS_P99: Figure = Figure::new("p99 of others, against before", "/p99_ratio");
 pub(super) const STALLED: Figure = Figure::new("KiB grown per stalled reader", "/growth_kib_per_stalled");
 pub(super) const BACK: Figure = Figure::new("s until all are back", "/back_s");
+pub(super) const PAUSE: Figure = Figure::new("ms from kill to next output, p99", "/pause_us/p99").times(0.001);
 /// How much of its core the load generator used: where that is all of it, the server could do more.
 pub(super) const GENERATOR: Figure = Figure::new("load generator, % of a core", "/client_cpu_s").percent_of_window();
 /// What everybody else on the machine used.
@@ -285,6 +298,8 @@ pub(super) const FIGURES: &[Figure] = &[
     OTHERS_P99,
     STALLED,
     BACK,
+    Figure::new("ms from kill to next output, p50", "/pause_us/p50").times(0.001),
+    PAUSE,
 ];
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! From a record to the report: Markdown, and pictures beside it.
 
 use super::plots;
-use super::point::{APART, BUN, FIGURES, Figure, KEPT, PARLOR, PLAIN, POINTS, Point, RATE, Rate, find};
+use super::point::{APART, BUN, FIGURES, Figure, KEPT, PARLOR, PLAIN, POINTS, Point, RATE, Rate, SPARE, find};
 use super::record::{Record, Subject};
 use super::run::{generator_was_full, was_disturbed};
 use super::stats::{ENOUGH, Estimate};
@@ -38,7 +38,7 @@ const SECTIONS: [Section; 7] = [
     Section { heading: "One large room", points: &["mmo", "mmo-saturated"], picture: None },
     Section { heading: "Churn", points: &["churn"], picture: None },
     Section { heading: "Memory", points: &["idle", "empty"], picture: None },
-    Section { heading: "When something goes wrong", points: &["stalled", "storm"], picture: None },
+    Section { heading: "When something goes wrong", points: &["stalled", "storm", "crash"], picture: None },
 ];
 
 /// Writes the report and its pictures into a folder.
@@ -149,16 +149,17 @@ fn verdict(verdict: Verdict) -> &'static str {
 }
 
 /// Parlor otherwise than it is in the column of its name.
-const VARIANTS: [(&str, &str); 2] = [
+const VARIANTS: [(&str, &str); 3] = [
     (KEPT, "sessions that outlive their connections, which acknowledge and can be resumed"),
     (APART, "its handlers in a process of their own; CPU and memory are those of both"),
+    (SPARE, "two such processes, one of which takes over when the other dies"),
 ];
 
 /// A table of a section's points: figures by server, and Parlor's as multiples of the others'.
 fn section_table(record: &Record, section: &Section) -> String {
     let points: Vec<_> = section.points.iter().filter_map(|name| find(name)).collect();
     let has = |server: &&str| points.iter().any(|point| record.servers(point).contains(server));
-    let servers: Vec<_> = [PLAIN, PARLOR, BUN, KEPT, APART].into_iter().filter(has).collect();
+    let servers: Vec<_> = [PLAIN, PARLOR, BUN, KEPT, APART, SPARE].into_iter().filter(has).collect();
     let others: Vec<_> = [PLAIN, BUN].into_iter().filter(|other| has(other) && has(&PARLOR)).collect();
     if servers.is_empty() {
         return String::new();

@@ -1,6 +1,6 @@
 //! The programs: the servers that are compared, and the load generator.
 
-use super::point::{APART, BUN, KEPT, PARLOR, PLAIN};
+use super::point::{APART, BUN, KEPT, PARLOR, PLAIN, SPARE};
 use crate::proc::{self, Failure, find_program};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -29,8 +29,9 @@ impl Programs {
         let mut take = |name: &str| binaries.remove(name).ok_or_else(|| format!("{name} was not built"));
         let (load, plain, parlor) = (take("bench-load")?, take("bench-plain")?, take("bench-parlor")?);
         let ours = |file| Program { file, script: None, options: &[] };
-        let (kept, apart) = (ours(parlor.clone()), Program { options: &["--apart"], ..ours(parlor.clone()) });
-        let own = [(PLAIN, ours(plain)), (PARLOR, ours(parlor)), (KEPT, kept), (APART, apart)];
+        let with = |options| Program { options, ..ours(parlor.clone()) };
+        let (kept, apart, spare) = (with(&[]), with(&["--workers", "1"]), with(&["--workers", "2"]));
+        let own = [(PLAIN, ours(plain)), (PARLOR, with(&[])), (KEPT, kept), (APART, apart), (SPARE, spare)];
         let mut servers = BTreeMap::from(own);
         let mut missing = Vec::new();
         match bun() {

@@ -1,8 +1,8 @@
 //! What must hold, and whether it does.
 
 use super::point::{
-    APART, BACK, BUN, CPU, CYCLES, Figure, OTHERS_P99, P50, P99, PARLOR, PLAIN, RATE, ROOMS, SESSION, STALLED,
-    SWITCHES, WRITES,
+    APART, BACK, BUN, CPU, CYCLES, Figure, OTHERS_P99, P50, P99, PARLOR, PAUSE, PLAIN, RATE, ROOMS, SESSION, SPARE,
+    STALLED, SWITCHES, WRITES,
 };
 use super::record::{Record, Subject};
 use super::stats::Estimate;
@@ -90,6 +90,13 @@ pub(super) const TARGETS: &[Target] = &[
     alone("p99 of another room, against before", "storm", OTHERS_P99, AtMost(4.5)),
     apart("round trip p50 with a worker", "pingpong", P50, AtMost(2.2)),
     apart("CPU per delivery with a worker", "rooms", CPU, AtMost(1.5)),
+    Target {
+        what: "ms from a worker's kill to the next output, p99, with a spare one",
+        of: Subject { point: "crash", server: SPARE },
+        against: None,
+        figure: PAUSE,
+        bound: AtMost(1000.0),
+    },
     // Only a plain server that is well written is a measure of anything.
     Target {
         what: "the plain server is well written: its CPU per delivery",

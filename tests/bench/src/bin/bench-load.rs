@@ -38,20 +38,21 @@ mod linux {
         /// The server, such as 127.0.0.1:7373.
         #[arg(long)]
         address: SocketAddr,
-        /// Measure this process through /proc; `idle`, `stalled`, `storm` and `empty` need it.
+        /// Measure this process through /proc; `idle`, `stalled`, `storm`, `crash` and `empty` need it.
         #[arg(long)]
         server_pid: Option<u32>,
         /// What to play.
         #[arg(long, value_enum, default_value_t = Workload::Rooms)]
         workload: Workload,
-        /// Rooms [default: 50 for `rooms`, 1000 `idle`, 10 `stalled`, 200 `storm`, 100000 `empty`, 1 otherwise].
+        /// Rooms [default: 50 for `rooms`, 1000 `idle`, 10 `stalled`, 200 `storm`, 100 `crash`, 100000 `empty`, 1 otherwise].
         #[arg(long)]
         rooms: Option<u32>,
-        /// Clients in each room, besides the sender in `fanout` [default: 10, 1 for `pingpong`, 1000 `fanout`, 2000 `mmo`, 11 `storm`].
+        /// Clients in each room, besides the sender in `fanout` [default: 10, 1 for `pingpong`, 1000 `fanout`, 2000 `mmo`, 11 `storm`, 5
+        /// `crash`].
         #[arg(long)]
         clients: Option<u32>,
         /// Messages per second: of each client in `rooms` and `mmo`, of each room's sender elsewhere [default: 20, 10 for `mmo`, 800
-        /// `stalled`, 5 `storm`].
+        /// `stalled`, 5 `storm`, 50 `crash`].
         #[arg(long)]
         hz: Option<f64>,
         /// Saturation: each client that sends has so many messages on their way at once, and sends when one has come back
@@ -64,6 +65,9 @@ mod linux {
         /// Load before the window.
         #[arg(long, default_value_t = 1.0)]
         warmup: f64,
+        /// How often a worker process is killed in `crash`, besides a first time that does not count.
+        #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..))]
+        kills: u32,
         /// Sessions that outlive their connections, in `pingpong`, `rooms`, `fanout` and `mmo`.
         #[arg(long)]
         keep: bool,
@@ -96,6 +100,8 @@ mod linux {
         Stalled,
         /// Everybody is cut off at once and comes back.
         Storm,
+        /// The process of all rooms' handlers is killed again and again. Parlor with two workers only.
+        Crash,
     }
 
     impl Workload {
@@ -111,6 +117,7 @@ mod linux {
                 Workload::Idle => (1000, 10, 20.0),
                 Workload::Stalled => (10, 10, 800.0),
                 Workload::Storm => (200, 11, 5.0),
+                Workload::Crash => (100, 5, 50.0),
             }
         }
     }
@@ -150,6 +157,7 @@ mod linux {
             Workload::Idle => perform(arguments, layout, hz, crowd::idle),
             Workload::Stalled => perform(arguments, layout, hz, crowd::stalled),
             Workload::Storm => perform(arguments, layout, hz, crowd::storm),
+            Workload::Crash => perform(arguments, layout, hz, crowd::crash),
         }
     }
 
@@ -211,6 +219,7 @@ mod linux {
             hz,
             window: Duration::try_from_secs_f64(arguments.seconds)?,
             stalling: layout.members.div_ceil(10),
+            kills: arguments.kills,
         })?;
         println!("{}", serde_json::to_string(&report)?);
         Ok(report.is_clean())

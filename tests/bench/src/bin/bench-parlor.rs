@@ -96,16 +96,16 @@ struct Args {
     /// Port to listen on; 0 takes any free one
     #[arg(long, default_value_t = 0)]
     port: u16,
-    /// Handlers in a process of their own
-    #[arg(long)]
-    apart: bool,
+    /// Processes for the handlers; without any they are in this one
+    #[arg(long, default_value_t = 0)]
+    workers: usize,
     #[command(subcommand)]
     role: Option<Role>,
 }
 
 #[derive(Subcommand)]
 enum Role {
-    /// What `--apart` starts
+    /// What `--workers` starts
     Worker,
 }
 
@@ -134,12 +134,15 @@ async fn serve(args: &Args) -> parlor::Result<()> {
     config.limits.connections_per_address = config.limits.connections;
     allow_sockets();
     let cannot = |error: &dyn std::error::Error| parlor::Failure::app("cannot_start", error.to_string());
-    let broker = if args.apart {
+    let broker = if args.workers > 0 {
         let program = std::env::current_exe().map_err(|error| cannot(&error))?;
+        config.workers.count = args.workers;
         config.workers.command = Some(format!("'{}' worker", program.display()));
         let broker = Broker::start(&config, Vec::new(), Default::default()).await.map_err(|error| cannot(&error))?;
-        // Who hears the address may ask for rooms at once.
-        while broker.metrics().workers.get() == 0 {
+        // Who hears the address may ask for rooms at once. Each process has a connection for each of its threads.
+        let threads = std::thread::available_parallelism().map_or(1, usize::from);
+        let all = i64::try_from(args.workers * threads).unwrap_or(i64::MAX);
+        while broker.metrics().workers.get() < all {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
         broker
@@ -153,6 +156,7 @@ async fn serve(args: &Args) -> parlor::Result<()> {
 }
 
 async fn work() -> parlor::Result<()> {
+    end_with_broker();
     let told = |name| std::env::var(name).unwrap_or_default();
     let options = WorkerOptions {
         token: told("PARLOR_WORKER_TOKEN"),
@@ -162,6 +166,15 @@ async fn work() -> parlor::Result<()> {
     let worker = game().start_worker(&options)?;
     parlor::broker::cli::interrupted().await;
     worker.drain().await
+}
+
+/// Servers are killed when they have been measured, and a worker that is left behind would disturb the next. Its standard input ends then.
+fn end_with_broker() {
+    // Not a task: one that reads cannot be given up, and a worker that drains would wait for it.
+    std::thread::spawn(|| {
+        let _ = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
+        std::process::exit(0);
+    });
 }
 
 /// As many as the system lets this process have.

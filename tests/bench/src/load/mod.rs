@@ -14,6 +14,7 @@ mod pacing;
 mod report;
 mod sample;
 mod window;
+mod workers;
 
 pub use dial::allow_sockets;
 pub use pacing::{Pacing, Plan};

@@ -55,11 +55,16 @@ impl Sample {
 }
 
 /// The processes that this one has started and that are alive.
-fn children(process: &str) -> Vec<String> {
+pub(super) fn children(process: &str) -> Vec<String> {
     let pid = if process == "self" { std::process::id().to_string() } else { process.to_owned() };
     let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
     let names = processes.filter_map(|entry| entry.file_name().into_string().ok());
     names.filter(|name| parent(name).as_ref() == Some(&pid)).collect()
+}
+
+/// When a process was started, in clock ticks since the machine was; `None` when it has ended.
+pub(super) fn start_ticks(process: &str) -> Option<u64> {
+    field_after_name(&fs::read_to_string(Path::new("/proc").join(process).join("stat")).ok()?, 22)
 }
 
 /// The process that has started this one.
@@ -87,13 +92,14 @@ fn busy_ticks(stat: &str) -> Option<u64> {
     (columns.len() == 8).then(|| columns.iter().sum::<u64>() - columns[3] - columns[4])
 }
 
-/// Fields 14 and 15, counted after the program's name, which may itself hold spaces and brackets.
 fn cpu_ticks(stat: &str) -> Option<(u64, u64)> {
+    Some((field_after_name(stat, 14)?, field_after_name(stat, 15)?))
+}
+
+/// A field of `stat` by its number in the manual, from 3 on. The name before may itself hold spaces and brackets.
+fn field_after_name(stat: &str, number: usize) -> Option<u64> {
     let (_, fields) = stat.rsplit_once(')')?;
-    let mut fields = fields.split_whitespace().skip(11);
-    let user = fields.next()?.parse().ok()?;
-    let system = fields.next()?.parse().ok()?;
-    Some((user, system))
+    fields.split_whitespace().nth(number - 3)?.parse().ok()
 }
 
 /// The number after `name:`; 0 where there is none.
@@ -108,8 +114,9 @@ mod tests {
 
     #[test]
     fn reads_times_after_a_name_with_brackets() {
-        let stat = "12 (a) b) S 1 2 3 4 5 6 7 8 9 10 150 50 0 0 20 0 3 0";
+        let stat = "12 (a) b) S 1 2 3 4 5 6 7 8 9 10 150 50 0 0 20 0 3 0 7";
         assert_eq!(cpu_ticks(stat), Some((150, 50)));
+        assert_eq!((field_after_name(stat, 22), field_after_name(stat, 30)), (Some(7), None));
         assert_eq!(cpu_ticks("nonsense"), None);
     }
 
@@ -133,6 +140,7 @@ mod tests {
     fn what_a_process_has_started_counts_with_it() {
         let mut child = std::process::Command::new("cat").stdin(std::process::Stdio::piped()).spawn().unwrap();
         assert!(children("self").contains(&child.id().to_string()));
+        assert!(start_ticks(&child.id().to_string()) >= start_ticks("self"));
         child.kill().unwrap();
         child.wait().unwrap();
         assert!(!children("self").contains(&child.id().to_string()));

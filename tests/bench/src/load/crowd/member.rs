@@ -33,6 +33,7 @@ pub(super) enum Stage {
 /// What a client must know to understand a frame.
 pub(super) struct Hearing<'a> {
     pub(super) now_ns: u64,
+    pub(super) room: u32,
     /// How many messages the room's sender has sent.
     pub(super) room_sent: u32,
     pub(super) tally: &'a mut Tally,
@@ -115,6 +116,11 @@ impl Member {
         Move { client: self.number, number: self.sent, intended_ns }.encode(&mut frame);
         self.say(&frame);
         (self.sent, self.said) = (self.sent + 1, self.said + 1);
+    }
+
+    /// Whether it is in its room and has been told all of so many messages.
+    pub(super) fn has_all(&self, sent: u32) -> bool {
+        self.stage == Stage::In && self.next >= sent
     }
 
     pub(super) fn owes(&self) -> bool {
@@ -260,6 +266,7 @@ impl Member {
             hearing.tally.violation(|| format!("client {}: message {number}, expected {expected}", self.number));
         }
         self.next = number + 1;
+        hearing.tally.pauses.heard(hearing.room, number, hearing.now_ns);
         match self.stage {
             Stage::In if !self.stalled => {
                 hearing.tally.measure(hearing.now_ns.saturating_sub(message.intended_ns));

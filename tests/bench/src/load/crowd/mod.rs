@@ -1,16 +1,18 @@
-//! Clients in numbers that lose their connections, come back, or stop reading: what `idle`, `stalled` and `storm` are played by.
+//! Clients in numbers that lose their connections, come back, or stop reading, or whose
+//! rooms' process dies: what `idle`, `stalled`, `storm` and `crash` are played by.
 //!
 //! One thread and one epoll, as in the engine, but connecting never blocks either, so that thousands can come back at once.
 //! One member of each room sends; the others only read.
 
 mod backoff;
 mod member;
+mod pauses;
 mod report;
 mod scenario;
 mod tally;
 
-pub use report::{CrowdReport, Idle, Stalled, Storm};
-pub use scenario::{Scene, idle, stalled, storm};
+pub use report::{Crash, CrowdReport, Idle, Stalled, Storm};
+pub use scenario::{Scene, crash, idle, stalled, storm};
 
 use super::dial::{Buffers, dial};
 use super::pacing::Schedule;
@@ -184,6 +186,29 @@ impl Crowd {
         dropped.end - dropped.start
     }
 
+    /// From now on it is looked for each room's next output.
+    fn await_rooms(&mut self) {
+        let now = self.now();
+        let senders = &self.members[..self.cast.layout.rooms as usize];
+        self.tally.pauses.begin(now, senders.iter().map(|sender| sender.sent));
+    }
+
+    /// Sends no more, and waits until everybody has been told everything; whoever has not is a violation.
+    fn drain(&mut self, time_ns: u64) -> Result<(), Failure> {
+        self.schedule = None;
+        self.run(time_ns, |crowd| crowd.owing.is_empty() && crowd.lacking().next().is_none())?;
+        for number in self.lacking().collect::<Vec<_>>() {
+            self.tally.violation(|| format!("client {number}: the last messages are missing"));
+        }
+        Ok(())
+    }
+
+    /// Members who have not been told all that their room's sender has sent.
+    fn lacking(&self) -> impl Iterator<Item = u32> {
+        let sent = |member: &Member| self.members[self.cast.layout.room(member.number) as usize].sent;
+        self.members.iter().filter(move |member| !member.has_all(sent(member))).map(|member| member.number)
+    }
+
     fn now(&self) -> u64 {
         u64::try_from(self.origin.elapsed().as_nanos()).expect("a run ends within 584 years")
     }
@@ -269,10 +294,11 @@ impl Crowd {
     /// Something has happened to a client's socket.
     fn attend(&mut self, number: u32) {
         let now = self.now();
-        let room_sent = self.members[self.cast.layout.room(number) as usize].sent;
+        let room = self.cast.layout.room(number);
+        let room_sent = self.members[room as usize].sent;
         let member = &mut self.members[number as usize];
         let connecting = member.stage == Stage::Upgrading && member.owes();
-        let mut hearing = Hearing { now_ns: now, room_sent, tally: &mut self.tally };
+        let mut hearing = Hearing { now_ns: now, room, room_sent, tally: &mut self.tally };
         let heard = if connecting {
             member.write_out().map(drop).map_err(|error| error.to_string())
         } else {
@@ -299,6 +325,7 @@ impl Crowd {
         if std::mem::take(&mut member.stalled) {
             self.tally.cut += 1;
         } else if matches!(member.stage, Stage::In | Stage::CatchingUp) {
+            self.tally.disconnected += 1;
             self.tally.violation(|| format!("client {number} was in its room: {why}"));
         } else {
             self.tally.failed(why);

@@ -15,6 +15,8 @@ pub enum CrowdReport {
     Stalled(Stalled),
     /// Of `storm`.
     Storm(Storm),
+    /// Of `crash`.
+    Crash(Crash),
 }
 
 /// What sessions cost that do nothing.
@@ -98,6 +100,29 @@ pub struct Storm {
     pub violations: Vec<String>,
 }
 
+/// What rooms go through when the process of their handlers dies.
+#[derive(Debug, Clone, Serialize)]
+pub struct Crash {
+    /// All of them in the process that is killed, each time.
+    pub rooms: u32,
+    /// Clients in each, its sender among them.
+    pub members: u32,
+    /// Worker processes of the server.
+    pub processes: usize,
+    /// How often one was killed that counts.
+    pub kills: u32,
+    /// From the kill to the first arrival, at a member of a room, of a message sent after it: one for each room and kill.
+    pub pause_us: Quantiles,
+    /// Latency before the first kill.
+    pub before_us: Quantiles,
+    /// Connections that have ended. Nobody is to notice more than a pause.
+    pub disconnected: u64,
+    /// Views that were sent because a room was not what it had been.
+    pub views: u64,
+    /// What was wrong.
+    pub violations: Vec<String>,
+}
+
 impl CrowdReport {
     /// Whether nothing was wrong, and everybody is where it should be.
     #[must_use]
@@ -106,6 +131,7 @@ impl CrowdReport {
             Self::Idle(report) => report.violations.is_empty(),
             Self::Stalled(report) => report.violations.is_empty() && report.back == report.clients,
             Self::Storm(report) => report.violations.is_empty() && report.lost == 0 && report.back == report.dropped,
+            Self::Crash(report) => report.violations.is_empty() && report.disconnected == 0 && report.views == 0,
         }
     }
 }

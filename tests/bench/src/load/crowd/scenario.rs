@@ -1,10 +1,11 @@
 //! The scenarios: what is done to a crowd, and when is looked.
 
 use super::super::dial::allow_sockets;
-use super::super::report::thousandths;
+use super::super::report::{Quantiles, thousandths};
 use super::super::sample::Sample;
+use super::super::workers::{self, Workers};
 use super::super::{Failure, Stay};
-use super::report::{CrowdReport, Idle, Stalled, Storm, latencies};
+use super::report::{Crash, CrowdReport, Idle, Stalled, Storm, latencies};
 use super::tally::Phase;
 use super::{Cast, Crowd, is_in};
 use crate::check::Layout;
@@ -39,6 +40,8 @@ pub struct Scene {
     pub window: Duration,
     /// How many members of each room stop reading, in `stalled`.
     pub stalling: u32,
+    /// How often a worker process is killed, in `crash`, besides once that does not count.
+    pub kills: u32,
 }
 
 impl Scene {
@@ -161,6 +164,60 @@ pub fn storm(scene: &Scene) -> Result<CrowdReport, Failure> {
         p99_ratio,
         violations,
     }))
+}
+
+/// The process of all rooms' handlers is killed again and again, while another is there to take over.
+pub fn crash(scene: &Scene) -> Result<CrowdReport, Failure> {
+    allow_sockets(scene.layout.clients())?;
+    let workers = Workers::of(scene.address, scene.server_pid)?;
+    if workers.processes() != 2 {
+        return Err(format!("the server has {} worker processes, not two", workers.processes()).into());
+    }
+    let phase = Phase::default();
+    let mut crowd = scene.crowd(0, scene.hz, &phase)?;
+    crowd.enter()?;
+    crowd.run_for(SETTLE)?;
+    phase.set(Phase::BEFORE);
+    crowd.run_for(scene.window)?;
+    phase.set(Phase::NONE);
+    // At first the rooms are with both processes. From the first kill on all are with the older one, as its successor comes
+    // when they have moved already: from the second on, each kill is one of every room's process.
+    kill_and_wait(&mut crowd, &workers)?;
+    crowd.tally.pauses.forget();
+    for _ in 0..scene.kills {
+        kill_and_wait(&mut crowd, &workers)?;
+    }
+    crowd.drain(RETURN_NS)?;
+    Ok(CrowdReport::Crash(Crash {
+        rooms: scene.layout.rooms,
+        members: scene.layout.members,
+        processes: workers.processes(),
+        kills: scene.kills,
+        pause_us: Quantiles::of(crowd.tally.pauses.all()),
+        before_us: Quantiles::of(crowd.tally.before()),
+        disconnected: crowd.tally.disconnected,
+        views: crowd.tally.views,
+        violations: crowd.tally.violations().1,
+    }))
+}
+
+/// Until every room has gone on, and there are two processes again.
+fn kill_and_wait(crowd: &mut Crowd, workers: &Workers) -> Result<(), Failure> {
+    let oldest = workers.oldest()?;
+    crowd.await_rooms();
+    workers::kill(oldest)?;
+    if !crowd.run(RETURN_NS, |crowd| crowd.tally.pauses.are_over())? {
+        let (left, told) = (crowd.tally.pauses.left(), crowd.tally.violations().1);
+        return Err(format!("{left} rooms have said nothing since their process was killed: {told:?}").into());
+    }
+    let end = crowd.now() + RETURN_NS;
+    while !workers.are_complete_without(oldest)? {
+        if crowd.now() >= end {
+            return Err("no worker process has taken the place of the one that was killed".into());
+        }
+        crowd.run_for(LOOK)?;
+    }
+    Ok(())
 }
 
 /// A room of its own on a thread of its own, so that it does not wait for the crowd on our side; until the phase is over.

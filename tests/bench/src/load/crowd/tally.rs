@@ -1,6 +1,7 @@
 //! What a crowd has seen: latencies, those who came back, and what was wrong.
 
 use super::super::Failure;
+use super::pauses::Pauses;
 use hdrhistogram::Histogram;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -37,12 +38,15 @@ pub(super) struct Tally {
     phase: Phase,
     before: Histogram<u64>,
     during: Histogram<u64>,
+    pub(super) pauses: Pauses,
     /// When somebody last was in its room and up to date.
     pub(super) last_in_ns: u64,
     pub(super) views: u64,
     pub(super) recovered: u64,
     /// Connections of clients that did not read, ended by the server.
     pub(super) cut: u64,
+    /// Connections of clients in their rooms that they did not end themselves.
+    pub(super) disconnected: u64,
     /// Attempts to connect that came to nothing, and the last one in words.
     pub(super) failed: u64,
     pub(super) failure: String,
@@ -59,10 +63,12 @@ impl Tally {
             phase,
             before: histogram()?,
             during: histogram()?,
+            pauses: Pauses::new()?,
             last_in_ns: 0,
             views: 0,
             recovered: 0,
             cut: 0,
+            disconnected: 0,
             failed: 0,
             failure: String::new(),
             lost: 0,
