@@ -18,6 +18,7 @@ pub mod host;
 mod listener;
 pub mod lobby;
 pub mod outbox;
+pub mod problem;
 pub mod room;
 pub mod services;
 pub mod session;

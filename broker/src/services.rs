@@ -20,7 +20,8 @@ use crate::StartError;
 use crate::auth::{AuthHook, Authenticator, MAX_TOKEN_BYTES};
 use crate::config::{Auth, Config};
 use crate::listener::{self, Entrance, Handshakes, Listener};
-use crate::lobby::{self, Problem};
+use crate::lobby;
+use crate::problem::Problem;
 use crate::shard::Shards;
 use crate::telemetry::Metrics;
 

@@ -15,7 +15,7 @@ use parlor_protocol::ErrorCode;
 
 use crate::{
     Command, Env, Failure, Identity, Kind, Policy, Refusal, Result, Room, Rooms, ServeArgs, Worker, WorkerOptions,
-    local,
+    local, worker,
 };
 
 /// The port of services, unless it is said.
@@ -194,6 +194,9 @@ impl App {
         };
         tokio::select! {
             ended = told => return ended,
+            () = worker::abandoned() => {
+                return Err(Failure::from(ErrorCode::Internal).because("the broker that has started this worker is gone"));
+            }
             () = cli::interrupted() => {}
         }
         // It is listened for before anybody can know that the first was heard.

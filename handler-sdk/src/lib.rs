@@ -73,7 +73,7 @@ pub use parlor_broker::auth::{Identity, Rights};
 pub use parlor_broker::broker::Connector;
 /// A [`Failure`] as the answer of a route: problem details (RFC 9457), as those of the lobby.
 #[cfg(feature = "embedded")]
-pub use parlor_broker::lobby::Problem;
+pub use parlor_broker::problem::Problem;
 /// Gives a type its name on the wire: its own in snake case, or that in `#[message("name")]`.
 pub use parlor_macros::Message;
 /// Makes each variant of an enum, or a structure, a reason for saying no.

@@ -143,3 +143,17 @@ async fn one_program_serves_the_game_s_routes_beside_a_broker() {
     let said = String::from_utf8_lossy(&wrong.stderr);
     assert!(!wrong.status.success() && said.contains("https://host"), "{said}");
 }
+
+#[tokio::test]
+async fn a_worker_ends_when_the_broker_that_has_started_it_is_gone() {
+    let nobody = ["worker", "--broker", "unix:/nobody/listens/there"];
+    let mut by_hand = Running(hall(&nobody).spawn().unwrap());
+    let mut supervised = Running(hall(&nobody).env("PARLOR_SUPERVISED", "1").stdin(Stdio::piped()).spawn().unwrap());
+    let ending = supervised.0.stdin.take();
+    assert!(supervised.0.try_wait().unwrap().is_none());
+    drop(ending);
+    let status = soon(tokio::task::spawn_blocking(move || supervised.0.wait())).await.unwrap().unwrap();
+    assert_eq!(status.code(), Some(1));
+    // Whose standard input has been at its end from the beginning.
+    assert!(by_hand.0.try_wait().unwrap().is_none(), "it waits for its broker");
+}

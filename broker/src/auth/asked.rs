@@ -11,7 +11,7 @@ use tokio::sync::Semaphore;
 use super::error::TokenError;
 use super::{AuthError, AuthHook, HOOK_DEADLINE, Identity};
 use crate::fetch::{Address, Asked};
-use crate::lobby::Problem;
+use crate::problem::Problem;
 
 /// Bytes of an answer.
 const MAX_ANSWER: usize = 64 << 10;

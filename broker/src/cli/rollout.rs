@@ -7,7 +7,7 @@ use hyper::{Method, StatusCode};
 use serde_json::{Value, json};
 
 use crate::fetch::{Address, Asked};
-use crate::lobby::Problem;
+use crate::problem::Problem;
 
 /// Time for an answer.
 const DEADLINE: Duration = Duration::from_secs(10);

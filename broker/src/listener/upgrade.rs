@@ -22,7 +22,7 @@ use super::address::Seat;
 use super::origin::Way;
 use super::patience::Patient;
 use super::{Connected, Entrance};
-use crate::lobby::Problem;
+use crate::problem::Problem;
 use crate::session::Sessions;
 use crate::telemetry::Metrics;
 

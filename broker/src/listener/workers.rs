@@ -16,7 +16,7 @@ use tracing::debug;
 use super::Connected;
 use super::patience::Patient;
 use super::upgrade;
-use crate::lobby::Problem;
+use crate::problem::Problem;
 use crate::worker::Gate;
 
 /// Answers a request at the workers' path.

@@ -6,8 +6,8 @@ use axum::extract::{Path, State};
 use serde::{Deserialize, Serialize};
 
 use super::Lobby;
-use super::error::Problem;
 use super::rooms::{Authorized, bad, parse};
+use crate::problem::Problem;
 use crate::room::{KindInfo, OpenRooms};
 
 #[derive(Serialize)]

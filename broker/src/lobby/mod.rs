@@ -3,7 +3,6 @@
 //!
 //! Handlers extract, call the registry, and convert. What changes something needs the server key.
 
-mod error;
 mod kinds;
 mod rooms;
 
@@ -22,7 +21,6 @@ use crate::auth::Keys;
 use crate::room::Registry;
 use crate::telemetry::Metrics;
 
-pub use error::Problem;
 pub(crate) use rooms::{authorize, parse};
 
 /// What REST handlers work with.

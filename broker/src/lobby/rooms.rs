@@ -21,7 +21,7 @@ use serde_json::Value;
 use subtle::ConstantTimeEq;
 
 use super::Lobby;
-use super::error::Problem;
+use crate::problem::Problem;
 use crate::room::{Aside, CreateRoom, RoomHandle, RoomInfo};
 
 /// Rooms that one listing shows unless it asks for fewer, or for more with the server key.

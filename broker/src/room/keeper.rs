@@ -62,6 +62,8 @@ pub(super) struct Keeper {
     works_lost: bool,
     /// Whether an input was handled since the state was last looked at.
     busy: bool,
+    /// Whether a handler had to be had, which takes as long as it takes.
+    made: bool,
     used_us: u64,
     outside: Outside,
     /// How many processes have ended over saving the state, one behind the other.
@@ -88,6 +90,7 @@ impl Keeper {
             asleep: false,
             works_lost: false,
             busy: false,
+            made: false,
             used_us: 0,
             outside: Outside::Idle,
             save_losses: 0,
@@ -237,6 +240,11 @@ impl Keeper {
         std::mem::take(&mut self.works_lost)
     }
 
+    /// Whether a handler was made, or waited for, since this was last asked.
+    pub(super) fn take_made(&mut self) -> bool {
+        std::mem::take(&mut self.made)
+    }
+
     /// Whether the handler was given up until it is needed.
     pub(super) fn is_asleep(&self) -> bool {
         self.asleep
@@ -252,6 +260,7 @@ impl Keeper {
         if self.host.is_some() {
             return None;
         }
+        self.made = true;
         if self.opened {
             return self.restore().await;
         }

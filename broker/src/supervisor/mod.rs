@@ -5,8 +5,7 @@
 //!
 //! **No process outlives its broker** that ends in order, or by dropping the [`Supervisor`]: each is the head of a process group, which is
 //! ended as a whole. A broker that is killed hard (SIGKILL, out of memory) can do nothing any more. Then the standard input of its
-//! workers ends, a pipe into which nothing is ever written: a worker that watches it knows. One that does not will try to connect
-//! again, and is refused with `token_invalid` by the next broker at this address, since that has given out other tokens.
+//! workers ends, a pipe into which nothing is ever written, and they end with it, as `PARLOR_SUPERVISED` asks of them.
 
 mod backoff;
 mod group;
@@ -36,6 +35,8 @@ pub(crate) use table::token;
 pub const ADDRESS_VAR: &str = "PARLOR_BROKER";
 /// The environment variable with the token that a worker shows.
 pub const TOKEN_VAR: &str = "PARLOR_WORKER_TOKEN";
+/// The environment variable by which a process knows that it is to end when its standard input does.
+pub const SUPERVISED_VAR: &str = "PARLOR_SUPERVISED";
 /// The environment variable with the address of the broker's REST.
 pub const URL_VAR: &str = "PARLOR_URL";
 /// The environment variable with the broker's server key.

@@ -15,7 +15,7 @@ use crate::telemetry::Metrics;
 use super::group::{self, Group};
 use super::output::{self, Source};
 use super::table::{self, Listed, Table};
-use super::{COMMAND_VAR, Pid, TOKEN_VAR, Told, stopping};
+use super::{COMMAND_VAR, Pid, SUPERVISED_VAR, TOKEN_VAR, Told, stopping};
 
 /// How long the last of a process's output is read once it has ended: somebody else may hold its pipes open.
 const LAST_WORDS: Duration = Duration::from_secs(1);
@@ -62,7 +62,7 @@ impl Recipe {
         let token = table::token();
         let mut command = Command::new(&self.program);
         command.args(&self.arguments).kill_on_drop(true);
-        command.env_remove(COMMAND_VAR).envs(self.told.iter().cloned()).env(TOKEN_VAR, &token);
+        command.env_remove(COMMAND_VAR).envs(self.told.iter().cloned()).env(TOKEN_VAR, &token).env(SUPERVISED_VAR, "1");
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         group::lead(&mut command);
         let spawn = || {

@@ -88,7 +88,8 @@ where
     let mut looks = interval((shortest / LOOKS).max(Duration::from_millis(1)));
     looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let frames = VecDeque::new();
-    let mut talk = Talk { worker, terms, looks, frames, heard: now, said: now, owed_since: None, ending: false };
+    let mut talk =
+        Talk { worker, terms, looks, frames, heard: now, said: now, owed_since: None, asked: now, ending: false };
     poll_fn(|cx| talk.poll(&mut socket, cx)).await
 }
 
@@ -102,6 +103,8 @@ struct Talk<'a> {
     said: Instant,
     /// Since when it has owed an answer and said nothing.
     owed_since: Option<Instant>,
+    /// When its rooms were last asked whether one of them is forgotten.
+    asked: Instant,
     /// Whether it has been told that it may end.
     ending: bool,
 }
@@ -200,6 +203,14 @@ impl Talk<'_> {
             self.owed_since = None;
         } else if since(*self.owed_since.get_or_insert(now)) > of(self.terms.time_limit_ms) {
             return Err(End::Hanging);
+        }
+        // Seldom, because there may be thousands of rooms.
+        let limit = of(self.terms.time_limit_ms);
+        if since(self.asked) > limit {
+            self.asked = now;
+            if self.worker.forgets(now, limit) {
+                return Err(End::Hanging);
+            }
         }
         // A thread that handles inputs says nothing meanwhile, for as long as it may.
         if self.owed_since.is_none() && since(self.heard) > of(self.terms.lost_after_ms) {

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 use parlor_protocol::room::{Outcome, WorkId};
 use parlor_protocol::{Failure, Seq};
+use tokio::time::Instant;
 
 use crate::host::{Gone, Owing, Parting, SavedState, Unsaved, WorkDone};
 
@@ -21,6 +22,27 @@ pub(super) enum Breach {
     Snapshot,
 }
 
+/// An answer that is due.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Debt {
+    /// Counts all that the worker is asked.
+    pub(super) no: u64,
+    pub(super) since: Instant,
+}
+
+/// Answers that are due no more.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Settled {
+    pub(super) answers: usize,
+    /// The number of the one that was asked for last, where they have been given.
+    pub(super) latest: u64,
+}
+
+impl Settled {
+    /// One that was not asked for after all.
+    pub(super) const UNASKED: Self = Self { answers: 1, latest: 0 };
+}
+
 /// The desk of one room with one worker, for one of the room's epochs.
 #[derive(Debug)]
 pub(super) struct Desk {
@@ -30,14 +52,14 @@ pub(super) struct Desk {
 
 #[derive(Debug, Default)]
 struct Inner {
-    /// Whether the worker has still to say that it has the room.
-    opening: bool,
+    /// While the worker has still to say that it has the room.
+    opening: Option<Debt>,
     /// Inputs without an outcome.
-    due: VecDeque<Seq>,
+    due: VecDeque<(Seq, Debt)>,
     outcomes: VecDeque<Outcome>,
     /// The input that was given to the worker last.
     last: Seq,
-    saving: bool,
+    saving: Option<Debt>,
     saved: Option<Result<SavedState, Failure>>,
     works: HashMap<WorkId, WorkDone>,
     gone: Option<Gone>,
@@ -48,7 +70,15 @@ struct Inner {
 
 impl Inner {
     fn owed(&self) -> usize {
-        self.due.len() + usize::from(self.opening) + usize::from(self.saving)
+        self.due.len() + usize::from(self.opening.is_some()) + usize::from(self.saving.is_some())
+    }
+
+    /// Owes nothing any more, and nobody has answered.
+    fn forgive(&mut self) -> Settled {
+        let answers = self.owed();
+        self.due.clear();
+        (self.opening, self.saving) = (None, None);
+        Settled { answers, latest: 0 }
     }
 
     fn wake(&mut self) {
@@ -66,16 +96,16 @@ impl Inner {
 /// What the room does.
 impl Desk {
     /// A desk that waits for the room to be opened, as it was behind an input.
-    pub(super) fn new(epoch: u64, behind: Seq) -> Self {
-        Self { epoch, inner: Mutex::new(Inner { opening: true, last: behind, ..Inner::default() }) }
+    pub(super) fn new(epoch: u64, behind: Seq, debt: Debt) -> Self {
+        Self { epoch, inner: Mutex::new(Inner { opening: Some(debt), last: behind, ..Inner::default() }) }
     }
 
     /// Notes that the worker is given an input. False when there is no worker.
-    pub(super) fn give(&self, seq: Seq) -> bool {
+    pub(super) fn give(&self, seq: Seq, debt: Debt) -> bool {
         let mut inner = self.inner.lock();
         inner.last = seq;
         if inner.gone.is_none() {
-            inner.due.push_back(seq);
+            inner.due.push_back((seq, debt));
         }
         inner.gone.is_none()
     }
@@ -86,10 +116,10 @@ impl Desk {
     }
 
     /// Notes that the worker is asked for the room's state. False when there is no worker.
-    pub(super) fn save(&self) -> bool {
+    pub(super) fn save(&self, debt: Debt) -> bool {
         let mut inner = self.inner.lock();
-        inner.saving = inner.gone.is_none();
-        inner.saving
+        inner.saving = inner.gone.is_none().then_some(debt);
+        inner.saving.is_some()
     }
 
     /// Notes a piece of work, unless it is under way already.
@@ -119,8 +149,8 @@ impl Desk {
         let mut inner = self.inner.lock();
         match (&inner.gone, inner.opening) {
             (Some(gone), _) => Poll::Ready(Err(gone.clone())),
-            (None, false) => Poll::Ready(Ok(())),
-            (None, true) => inner.wait(cx),
+            (None, None) => Poll::Ready(Ok(())),
+            (None, Some(_)) => inner.wait(cx),
         }
     }
 
@@ -146,73 +176,72 @@ impl Desk {
     }
 
     /// The room has left: how many answers nobody waits for any more. Its work goes on, and nobody hears of it.
-    pub(super) fn leave(&self) -> usize {
+    pub(super) fn leave(&self) -> Settled {
         let mut inner = self.inner.lock();
         inner.gone.get_or_insert(Gone::Lost(Owing::Among));
-        let (owed, works) = (inner.owed(), std::mem::take(&mut inner.works));
-        inner.due.clear();
-        (inner.opening, inner.saving) = (false, false);
+        let (forgiven, works) = (inner.forgive(), std::mem::take(&mut inner.works));
         drop(inner);
         works.into_values().for_each(WorkDone::forget);
-        owed
+        forgiven
     }
 }
 
-/// What the connection does. The number is how many answers are due no more.
+/// What the connection does, and what is settled by it.
 impl Desk {
     /// The worker has the room, or why it has not.
-    pub(super) fn opened(&self, result: Result<(), Failure>) -> Result<usize, Breach> {
+    pub(super) fn opened(&self, result: Result<(), Failure>) -> Result<Settled, Breach> {
         let mut inner = self.inner.lock();
         // The room may have left in this moment.
         if inner.gone.is_some() {
-            return Ok(0);
+            return Ok(Settled::default());
         }
-        if !inner.opening {
-            return Err(Breach::Opened);
-        }
-        let Err(failure) = result else {
-            inner.opening = false;
-            inner.wake();
-            return Ok(1);
+        let Some(Debt { no, .. }) = inner.opening else { return Err(Breach::Opened) };
+        let settled = match result {
+            Ok(()) => {
+                inner.opening = None;
+                Settled { answers: 1, latest: no }
+            }
+            // What was sent behind is not answered.
+            Err(failure) => {
+                inner.gone = Some(Gone::Broken(failure));
+                Settled { latest: no, ..inner.forgive() }
+            }
         };
-        // What was sent behind is not answered.
-        let owed = inner.owed();
-        inner.due.clear();
-        (inner.opening, inner.saving) = (false, false);
-        inner.gone = Some(Gone::Broken(failure));
         inner.wake();
-        Ok(owed)
+        Ok(settled)
     }
 
     /// The outcomes of the oldest inputs.
-    pub(super) fn answered(&self, first: Seq, outcomes: Vec<Outcome>) -> Result<usize, Breach> {
+    pub(super) fn answered(&self, first: Seq, outcomes: Vec<Outcome>) -> Result<Settled, Breach> {
         let mut inner = self.inner.lock();
         if inner.gone.is_some() {
-            return Ok(0);
+            return Ok(Settled::default());
         }
-        let count = outcomes.len();
-        if count == 0 || count > inner.due.len() || inner.due.front() != Some(&first) {
+        let answers = outcomes.len();
+        if answers > inner.due.len() || inner.due.front().is_none_or(|(seq, _)| *seq != first) {
             return Err(Breach::Outcome);
         }
-        inner.due.drain(..count);
+        let Some((_, Debt { no: latest, .. })) = inner.due.drain(..answers).last() else {
+            return Err(Breach::Outcome);
+        };
         inner.outcomes.extend(outcomes);
         inner.wake();
-        Ok(count)
+        Ok(Settled { answers, latest })
     }
 
     /// The room's state.
-    pub(super) fn saved(&self, seq: Seq, state: Result<SavedState, Failure>) -> Result<usize, Breach> {
+    pub(super) fn saved(&self, seq: Seq, state: Result<SavedState, Failure>) -> Result<Settled, Breach> {
         let mut inner = self.inner.lock();
         if inner.gone.is_some() {
-            return Ok(0);
+            return Ok(Settled::default());
         }
-        if !inner.saving || seq != inner.last {
+        let Some(Debt { no, .. }) = inner.saving.filter(|_| seq == inner.last) else {
             return Err(Breach::Snapshot);
-        }
-        inner.saving = false;
+        };
+        inner.saving = None;
         inner.saved = Some(state);
         inner.wake();
-        Ok(1)
+        Ok(Settled { answers: 1, latest: no })
     }
 
     /// The result of a piece of work. One that nobody waits for is of no use.
@@ -230,9 +259,11 @@ impl Desk {
         inner.wake();
     }
 
-    /// Whether an answer is due.
-    pub(super) fn owes(&self) -> bool {
-        self.inner.lock().owed() > 0
+    /// The answer that has been due for longest.
+    pub(super) fn debt(&self) -> Option<Debt> {
+        let inner = self.inner.lock();
+        let due = inner.due.front().map(|(_, debt)| *debt);
+        [inner.opening, due, inner.saving].into_iter().flatten().min_by_key(|debt| debt.no)
     }
 
     /// The worker is gone.

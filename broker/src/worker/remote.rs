@@ -11,7 +11,7 @@ use parlor_protocol::worker::{KindOffer, ToWorker, WorkerRoom, check_outcome};
 use parlor_protocol::{ErrorCode, Failure, Policy, RoomId, Seq};
 use tokio::sync::Semaphore;
 
-use super::desk::Desk;
+use super::desk::{Desk, Settled};
 use super::fleet::{Fleet, Post};
 use crate::host::{Begin, Gone, Host, HostMaker, Making, MayFail, Parting, SavedState, Unsaved, WorkDone};
 use crate::room::Kind;
@@ -98,19 +98,21 @@ impl RemoteHost {
             Begin::New | Begin::Again => None,
         };
         let behind = snapshot.as_ref().map_or(Seq(0), |(seq, _)| *seq);
-        let desk = Arc::new(Desk::new(epoch, behind));
+        let desk = Arc::new(Desk::new(epoch, behind, post.worker.ask()));
         let room = post.worker.enlist(desk.clone());
-        post.worker.ask(ToWorker::Open { room, epoch, id, kind: kind.to_owned(), snapshot }.encode());
+        post.worker.line.push(ToWorker::Open { room, epoch, id, kind: kind.to_owned(), snapshot }.encode());
         Self { post, room, epoch, desk, policy, meant_for: None }
     }
 }
 
 impl Host for RemoteHost {
     fn submit(&mut self, input: &Input) {
-        if self.desk.give(input.seq) {
+        if self.desk.give(input.seq, self.post.worker.ask()) {
             let mut frame = Vec::with_capacity(128);
             ToWorker::encode_inputs(self.room, self.epoch, std::slice::from_ref(input), &mut frame);
-            self.post.worker.ask(frame);
+            self.post.worker.line.push(frame);
+        } else {
+            self.post.worker.settle(Settled::UNASKED);
         }
     }
 
@@ -149,9 +151,11 @@ impl Host for RemoteHost {
 
     fn save(&mut self, meant_for: Option<&str>) {
         self.meant_for = meant_for.map(str::to_owned);
-        if self.desk.save() {
+        if self.desk.save(self.post.worker.ask()) {
             let (room, epoch, meant_for) = (self.room, self.epoch, self.meant_for.clone());
-            self.post.worker.ask(ToWorker::Snap { room, epoch, meant_for }.encode());
+            self.post.worker.line.push(ToWorker::Snap { room, epoch, meant_for }.encode());
+        } else {
+            self.post.worker.settle(Settled::UNASKED);
         }
     }
 

@@ -2,12 +2,15 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use parlor_protocol::worker::{Hello, WorkerRoom};
 
-use super::desk::Desk;
+use tokio::time::Instant;
+
+use super::desk::{Debt, Desk, Settled};
 use super::line::Line;
 use crate::host::Owing;
 
@@ -25,8 +28,11 @@ pub(super) struct Worker {
     /// `None` once the connection has ended.
     desks: Mutex<Option<HashMap<WorkerRoom, Arc<Desk>>>>,
     next_room: AtomicU32,
-    /// Answers that it owes.
-    owed: AtomicUsize,
+    /// Answers that were ever asked for, and how many of them are due no more.
+    asked: AtomicU64,
+    settled: AtomicU64,
+    /// The number of the answer among all that were given which was asked for last.
+    latest: AtomicU64,
 }
 
 impl Worker {
@@ -42,7 +48,9 @@ impl Worker {
             line: Line::default(),
             desks: Mutex::new(Some(HashMap::new())),
             next_room: AtomicU32::new(0),
-            owed: AtomicUsize::new(0),
+            asked: AtomicU64::new(0),
+            settled: AtomicU64::new(0),
+            latest: AtomicU64::new(0),
         }
     }
 
@@ -114,25 +122,85 @@ impl Worker {
     pub(super) fn end(&self) {
         self.line.close();
         let desks = self.desks.lock().take().unwrap_or_default();
-        let owing = if desks.values().filter(|desk| desk.owes()).count() == 1 { Owing::Alone } else { Owing::Among };
+        let owes = |desk: &Arc<Desk>| desk.debt().is_some();
+        let owing = if desks.values().filter(|desk| owes(desk)).count() == 1 { Owing::Alone } else { Owing::Among };
         for desk in desks.values() {
-            desk.end(if desk.owes() { owing } else { Owing::Among });
+            desk.end(if owes(desk) { owing } else { Owing::Among });
         }
     }
 
-    /// Says something that is to be answered.
-    pub(super) fn ask(&self, frame: Vec<u8>) {
-        self.owed.fetch_add(1, Ordering::AcqRel);
-        self.line.push(frame);
+    /// Something is about to be said that is to be answered.
+    pub(super) fn ask(&self) -> Debt {
+        Debt { no: self.asked.fetch_add(1, Ordering::AcqRel) + 1, since: Instant::now() }
     }
 
-    /// So many answers are due no more.
-    pub(super) fn settle(&self, answers: usize) {
-        self.owed.fetch_sub(answers, Ordering::AcqRel);
+    pub(super) fn settle(&self, Settled { answers, latest }: Settled) {
+        self.settled.fetch_add(answers as u64, Ordering::AcqRel);
+        self.latest.fetch_max(latest, Ordering::AcqRel);
     }
 
     /// Whether it owes an answer.
     pub(super) fn owes(&self) -> bool {
-        self.owed.load(Ordering::Acquire) > 0
+        self.settled.load(Ordering::Acquire) < self.asked.load(Ordering::Acquire)
+    }
+
+    /// Whether a room waits for an answer that others have had who have asked later, and has done so for longer than this.
+    pub(super) fn forgets(&self, now: Instant, limit: Duration) -> bool {
+        let latest = self.latest.load(Ordering::Acquire);
+        let forgotten = |debt: Debt| debt.no < latest && now.saturating_duration_since(debt.since) > limit;
+        self.desks.lock().iter().flat_map(HashMap::values).any(|desk| desk.debt().is_some_and(forgotten))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use parlor_protocol::Seq;
+    use parlor_protocol::room::Outcome;
+
+    const LIMIT: Duration = Duration::from_secs(1);
+
+    fn worker() -> Worker {
+        let text = || "x".to_owned();
+        let hello =
+            Hello { token: text(), name: text(), version: text(), sdk: text(), capacity: 10, kinds: Vec::new() };
+        Worker::new(1, &hello)
+    }
+
+    /// A room that the worker has, and that waits for the outcome of an input.
+    fn waiting(worker: &Worker) -> Arc<Desk> {
+        let desk = Arc::new(Desk::new(1, Seq(0), worker.ask()));
+        worker.enlist(desk.clone());
+        worker.settle(desk.opened(Ok(())).unwrap());
+        assert!(desk.give(Seq(1), worker.ask()));
+        desk
+    }
+
+    fn answer(worker: &Worker, desk: &Desk) {
+        worker.settle(desk.answered(Seq(1), vec![Outcome::default()]).unwrap());
+    }
+
+    #[test]
+    fn an_answer_is_forgotten_that_later_ones_have_overtaken_for_too_long() {
+        let (worker, late) = (worker(), Instant::now() + 2 * LIMIT);
+        let (first, second, third) = (waiting(&worker), waiting(&worker), waiting(&worker));
+        assert!(worker.owes() && !worker.forgets(late, LIMIT), "all wait alike");
+        answer(&worker, &first);
+        assert!(!worker.forgets(late, LIMIT), "in their order");
+        answer(&worker, &third);
+        assert!(!worker.forgets(Instant::now(), LIMIT), "it may come any moment");
+        assert!(worker.forgets(late, LIMIT));
+        answer(&worker, &second);
+        assert!(!worker.owes() && !worker.forgets(late, LIMIT));
+    }
+
+    #[test]
+    fn what_a_room_that_has_left_was_owed_is_no_answer() {
+        let (worker, late) = (worker(), Instant::now() + 2 * LIMIT);
+        let (first, second) = (waiting(&worker), waiting(&worker));
+        worker.settle(second.leave());
+        assert!(worker.owes() && !worker.forgets(late, LIMIT), "nothing has overtaken it");
+        worker.settle(first.leave());
+        assert!(!worker.owes());
     }
 }

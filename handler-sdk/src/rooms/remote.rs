@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use parlor_broker::fetch::{Address, Asked, Method, StatusCode};
-use parlor_broker::lobby::Problem;
+use parlor_broker::problem::Problem;
 use parlor_broker::room::RoomInfo;
 use parlor_protocol::codec::json_from_msgpack;
 use parlor_protocol::{ErrorCode, RoomId};

@@ -19,10 +19,12 @@ mod size;
 mod work;
 
 use std::fmt;
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use parlor_broker::supervisor::SUPERVISED_VAR;
 use parlor_protocol::worker::{FromWorker, Hello, KindOffer, MAX_HELLO_BYTES};
 use parlor_protocol::{ErrorCode, Failure};
 use tokio::runtime::Handle;
@@ -145,6 +147,24 @@ impl Worker {
             _ => None,
         });
         failure.map_or(Ok(()), Err)
+    }
+}
+
+/// Waits until the broker that has started this process is gone, however it went: then the standard input ends, which it has kept open for
+/// this. For ever in a process that no broker has started.
+pub async fn abandoned() {
+    if std::env::var_os(SUPERVISED_VAR).is_none() {
+        return std::future::pending().await;
+    }
+    let (gone, told) = tokio::sync::oneshot::channel();
+    // A thread of its own, since reading may not be cancelled, and must not keep a runtime from ending.
+    let watch = move || {
+        let _ = io::copy(&mut io::stdin(), &mut io::sink());
+        let _ = gone.send(());
+    };
+    match std::thread::Builder::new().name("parlor-stdin".into()).spawn(watch) {
+        Ok(_) => drop(told.await),
+        Err(_) => std::future::pending().await,
     }
 }
 

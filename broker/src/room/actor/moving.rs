@@ -1,18 +1,57 @@
 //! A room goes on in another version of its kind, between two of its batches.
 
+use std::future::poll_fn;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tracing::{debug, warn};
 
 use super::RoomActor;
+use crate::room::kind::Kind;
+
+/// A move that was asked for.
+pub(super) struct Moving {
+    to: Arc<Kind>,
+    turn: Turn,
+}
+
+/// Whether the room may move now. Until it may, it goes on where it is: a move takes two workers some time, and with thousands before it,
+/// a room that had stopped already would stand still for all of them.
+enum Turn {
+    Expected(Pin<Box<dyn Future<Output = Option<OwnedSemaphorePermit>> + Send>>),
+    Come(#[expect(dead_code, reason = "kept until the room has moved")] Option<OwnedSemaphorePermit>),
+}
+
+impl Moving {
+    pub(super) fn to(to: Arc<Kind>, moves: &Arc<Semaphore>) -> Self {
+        let turn = moves.clone().acquire_owned();
+        Self { to, turn: Turn::Expected(Box::pin(async move { turn.await.ok() })) }
+    }
+
+    /// Ready when the room may move.
+    pub(super) fn poll_turn(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if let Turn::Expected(turn) = &mut self.turn {
+            let Poll::Ready(permit) = turn.as_mut().poll(cx) else { return Poll::Pending };
+            self.turn = Turn::Come(permit);
+        }
+        Poll::Ready(())
+    }
+}
 
 impl RoomActor {
-    /// Goes on in another version, if that was asked for. What was handled before is out by now.
+    /// Goes on in another version, if that was asked for and it is its turn. What was handled before is out by now.
     pub(super) async fn change_version(&mut self) {
-        let Some(to) = self.moving.take().filter(|to| !self.state.ended() && !Arc::ptr_eq(to, &self.room.kind()))
-        else {
+        let Some(moving) = &mut self.moving else { return };
+        // Its turn may have come while there was something to do.
+        if poll_fn(|cx| Poll::Ready(moving.poll_turn(cx))).await.is_pending() {
             return;
-        };
+        }
+        let Some(Moving { to, turn: _turn }) = self.moving.take() else { return };
+        if self.state.ended() || Arc::ptr_eq(&to, &self.room.kind()) {
+            return;
+        }
         let (moved, upset) = self.keeper.move_to(&to, self.batch_began.as_micros() as u64).await;
         self.obey(upset);
         let (room, from) = (self.room.id(), self.room.kind());
@@ -24,5 +63,28 @@ impl RoomActor {
         debug!(%room, from = %from.version, to = %to.version, "the room goes on in another version");
         self.state.change_kind(to.clone());
         self.registry.moved(&self.room, &to);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host::relay;
+
+    #[tokio::test]
+    async fn one_moves_after_the_other_in_the_order_in_which_they_were_asked() {
+        let (kind, moves) = (Arc::new(relay::kind("relay", Default::default())), Arc::new(Semaphore::new(1)));
+        let mut rooms: Vec<_> = (0..3).map(|_| Moving::to(kind.clone(), &moves)).collect();
+        let turns = |rooms: &mut [Moving]| {
+            let mut cx = Context::from_waker(std::task::Waker::noop());
+            rooms.iter_mut().map(|room| room.poll_turn(&mut cx).is_ready()).collect::<Vec<_>>()
+        };
+        assert_eq!(turns(&mut rooms), [true, false, false]);
+        assert_eq!(turns(&mut rooms), [true, false, false]);
+        rooms.remove(0);
+        assert_eq!(turns(&mut rooms), [true, false]);
+        // One that gives it up makes way, too.
+        rooms.remove(0);
+        assert_eq!(turns(&mut rooms), [true]);
     }
 }

@@ -16,7 +16,7 @@ use parlor_protocol::{ErrorCode, Failure, RoomId, RoomNo};
 use rand::RngExt;
 use rand::distr::{Alphanumeric, SampleString};
 use serde_json::Value;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore};
 
 use super::actor::{self, Listed, Opening};
 use super::handle::{Listing, RoomHandle, RoomInfo};
@@ -28,6 +28,9 @@ use crate::config::Limits;
 use crate::engine::Engine;
 use crate::shard::{Lodger, Shards};
 use crate::telemetry::Metrics;
+
+/// Rooms that go on in another version at once. Each keeps two workers busy for a millisecond or so; more would wait for each other.
+const MOVES: usize = 16;
 
 /// What a room is made from.
 #[derive(Clone, Debug, Default)]
@@ -59,6 +62,8 @@ pub struct Registry {
     /// Whether there are, or will be, workers that offer kinds.
     has_workers: bool,
     gone: Notify,
+    /// Turns of rooms that are to go on in another version.
+    moves: Arc<Semaphore>,
 }
 
 /// Rooms by age, oldest first.
@@ -145,6 +150,7 @@ impl Registry {
             draining,
             has_workers: false,
             gone,
+            moves: Arc::new(Semaphore::new(MOVES)),
         }
     }
 
@@ -291,6 +297,10 @@ impl Registry {
 
     pub(crate) fn metrics(&self) -> &Metrics {
         &self.metrics
+    }
+
+    pub(super) fn moves(&self) -> &Arc<Semaphore> {
+        &self.moves
     }
 
     /// Brings the index of joinable rooms in line with a room whose seats, door or properties have changed.

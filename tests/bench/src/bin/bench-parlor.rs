@@ -156,7 +156,6 @@ async fn serve(args: &Args) -> parlor::Result<()> {
 }
 
 async fn work() -> parlor::Result<()> {
-    end_with_broker();
     let told = |name| std::env::var(name).unwrap_or_default();
     let options = WorkerOptions {
         token: told("PARLOR_WORKER_TOKEN"),
@@ -164,17 +163,11 @@ async fn work() -> parlor::Result<()> {
         ..WorkerOptions::new(told("PARLOR_BROKER"))
     };
     let worker = game().start_worker(&options)?;
-    parlor::broker::cli::interrupted().await;
-    worker.drain().await
-}
-
-/// Servers are killed when they have been measured, and a worker that is left behind would disturb the next. Its standard input ends then.
-fn end_with_broker() {
-    // Not a task: one that reads cannot be given up, and a worker that drains would wait for it.
-    std::thread::spawn(|| {
-        let _ = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
-        std::process::exit(0);
-    });
+    tokio::select! {
+        () = parlor::broker::cli::interrupted() => worker.drain().await,
+        // Servers are killed when they have been measured.
+        () = parlor::worker::abandoned() => Ok(()),
+    }
 }
 
 /// As many as the system lets this process have.

@@ -1,4 +1,4 @@
-//! The one place that turns failures into HTTP: problem details (RFC 9457) with our stable code.
+//! Failures as answers over HTTP, and back: problem details (RFC 9457) with our stable code.
 
 use axum::Json;
 use axum::http::StatusCode;
