@@ -72,6 +72,14 @@ impl Stand {
         })
     }
 
+    /// One of a version with its own shape that takes so many rooms.
+    pub(crate) fn small(&self, version: &str, capacity: u32) -> Worker {
+        self.worker_with(|command| {
+            command.args(["worker", "--threads", "1", "--capacity", &capacity.to_string()]);
+            command.env("PARLOR_VERSION", version).env(SHAPE, version);
+        })
+    }
+
     /// One that kills itself at a point, once the file is there.
     pub(crate) fn dying(&self, dies: &str, armed: &Path) -> Worker {
         self.worker_with(|command| {

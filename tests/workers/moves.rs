@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use parlor_client::ClientError;
 use parlor_tests::ledger::{KIND, MIGRATION};
 use parlor_tests::wait::until;
 use rand::{RngExt, SeedableRng};
@@ -266,4 +267,61 @@ async fn rooms_do_not_leave_for_a_version_that_nobody_runs_any_more() {
     until("it has tried", || stand.broker.metrics().moves_failed.get() == 1).await;
     table.request::<u64>("say", &1).await.unwrap();
     are(&kind(&stand).await, &[("1", 1), ("2", 0)]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_version_without_a_place_takes_no_room_until_it_has_one() {
+    let stand = Stand::start(Way::Unix, |config| config.workers.wait_ms = 200).await;
+    let _first = stand.shaped("1", &[]);
+    stand.workers(1).await;
+    let crowd = gather(&stand, 10, Duration::from_millis(20), 11).await;
+    let mut small = stand.small("2", 4);
+    stand.workers(2).await;
+    let metrics = stand.broker.metrics();
+    move_all(&stand, "2").await;
+    until("all have tried", || metrics.rooms_moved.get() + metrics.moves_failed.get() == 10).await;
+    assert_eq!((metrics.rooms_moved.get(), metrics.moves_failed.get()), (4, 6));
+    are(&kind(&stand).await, &[("1", 6), ("2", 4)]);
+    // Nor for one that is new.
+    let ClientError::Refused(failure) = client(&stand).await.create(KIND, &()).await.unwrap_err() else { panic!() };
+    assert!(failure.code == "no_worker" && failure.retryable, "{failure:?}");
+    let _large = stand.shaped("2", &[]);
+    stand.workers(3).await;
+    move_all(&stand, "2").await;
+    until("all have moved", || metrics.rooms_moved.get() == 10).await;
+    small.kill();
+    crowd.pulse.pauses(Instant::now()).await;
+    all_is_well(&stand, crowd, 10, "with places").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rooms_that_open_while_others_move_are_not_forgotten() {
+    let stand = Stand::start(Way::Unix, |_| {}).await;
+    let _workers = versions(&stand, &[]).await;
+    let crowd = gather(&stand, 40, PAUSE, 12).await;
+    let mut newcomers = Vec::new();
+    for round in 1..=4 {
+        let to = if round % 2 == 1 { "2" } else { "1" };
+        let opener = client(&stand).await;
+        let opening = tokio::spawn(async move {
+            let mut tables = Vec::new();
+            for _ in 0..10 {
+                tables.push(opener.create(KIND, &()).await.unwrap());
+            }
+            (opener, tables)
+        });
+        move_all(&stand, to).await;
+        newcomers.push(opening.await.unwrap());
+        // Those that were still opened in the version before have been asked, too.
+        let all = 40 + 10 * round;
+        let there = || stand.broker.registry().find(|room| *room.kind().version == *to).len();
+        until("all are in it", || there() == all).await;
+        for (_, tables) in &newcomers {
+            for table in tables {
+                table.request::<u64>("say", &1).await.unwrap();
+            }
+        }
+    }
+    assert_eq!(stand.broker.metrics().moves_failed.get(), 0);
+    all_is_well(&stand, crowd, 40, "with newcomers").await;
 }

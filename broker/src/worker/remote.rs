@@ -183,3 +183,69 @@ impl Drop for RemoteHost {
         worker.line.push(ToWorker::Close { room: self.room, epoch: self.epoch }.encode());
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Workers;
+    use crate::telemetry::Metrics;
+    use parlor_protocol::worker::Hello;
+    use std::task::Waker;
+
+    fn hello(version: &str) -> Hello {
+        let kind =
+            KindOffer { name: "k".into(), policy: Policy::default(), routes: vec![], events: vec![], works: vec![] };
+        let text = || "x".to_owned();
+        Hello { token: text(), name: text(), version: version.into(), sdk: text(), capacity: 1, kinds: vec![kind] }
+    }
+
+    /// A worker of version 1, and a room with it.
+    async fn room() -> (Arc<Desk>, RemoteHost) {
+        let fleet = Arc::new(Fleet::new(Workers::default(), Metrics::default()));
+        fleet.enter(&hello("1"));
+        let post = fleet.place("k", "1", Duration::ZERO).await.unwrap();
+        let id = RoomId::parse("room").unwrap();
+        let host = RemoteHost::open(post, 1, id, "k", Arc::default(), Begin::New);
+        let desk = host.desk.clone();
+        host.post.worker.settle(desk.opened(Ok(())).unwrap());
+        (desk, host)
+    }
+
+    /// What is made of a state that says to be of `version`, when one was asked for that is `meant_for`.
+    async fn saved(meant_for: Option<&str>, version: &str) -> Result<SavedState, Unsaved> {
+        let (desk, mut host) = room().await;
+        host.save(meant_for);
+        desk.saved(Seq(0), Ok(SavedState { version: version.into(), bytes: Bytes::new() })).unwrap();
+        match host.poll_saved(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(saved) => saved,
+            Poll::Pending => panic!("it was saved"),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_state_is_the_worker_s_own_or_the_one_that_was_asked_for() {
+        assert_eq!(&*saved(None, "1").await.unwrap().version, "1");
+        assert_eq!(&*saved(Some("2"), "2").await.unwrap().version, "2");
+        // One that knows no other says so.
+        assert_eq!(&*saved(Some("2"), "1").await.unwrap().version, "1");
+        for (meant_for, version) in [(None, "2"), (Some("2"), "3"), (None, "")] {
+            let unsaved = saved(meant_for, version).await.unwrap_err();
+            assert!(matches!(&unsaved, Unsaved::Failed(failure) if failure.text.contains(version)), "{unsaved:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_a_room_does_not_ask_any_more_is_not_owed() {
+        let (desk, mut host) = room().await;
+        let worker = host.post.worker.clone();
+        assert!(!worker.owes());
+        host.save(None);
+        assert!(worker.owes());
+        worker.settle(desk.saved(Seq(0), Err(ErrorCode::Internal.into())).unwrap());
+        assert!(!worker.owes());
+        // Of a room that the worker cannot go on with.
+        desk.end(crate::host::Owing::Among);
+        host.save(None);
+        assert!(!worker.owes());
+    }
+}
