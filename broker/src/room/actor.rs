@@ -21,7 +21,6 @@ use super::aside::SetAside;
 use super::handle::RoomHandle;
 use super::journal::Space;
 use super::keeper::{Keeper, Outside, Upset};
-use super::kind::Kind;
 use super::link::{MemberLink, MemberSlot, Sent};
 use super::queue::{Arrival, JoinArrival};
 use super::registry::Registry;

@@ -156,7 +156,7 @@ impl Worker {
 mod tests {
     use super::*;
     use parlor_protocol::Seq;
-    use parlor_protocol::room::Outcome;
+    use parlor_protocol::room::{Fault, Outcome};
 
     const LIMIT: Duration = Duration::from_secs(1);
 
@@ -177,7 +177,10 @@ mod tests {
     }
 
     fn answer(worker: &Worker, desk: &Desk) {
-        worker.settle(desk.answered(Seq(1), vec![Outcome::default()]).unwrap());
+        worker.settle(
+            desk.answered(Seq(1), vec![Outcome::failed(Fault::Refused(parlor_protocol::ErrorCode::Internal.into()))])
+                .unwrap(),
+        );
     }
 
     #[test]

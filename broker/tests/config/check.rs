@@ -15,6 +15,10 @@ fn what_contradicts_itself_is_refused_in_one_line_that_names_the_keys() {
         ("[auth]\nsecret = \"short\"", "auth.secret has 5 bytes; it needs at least 32"),
         ("server_key = \"\"", "server_key is empty"),
         ("[auth]\nkeys = \"\"", "auth.keys is empty"),
+        ("server_key = \"k\"\n[auth]\nurl = \"\"", "auth.url is empty"),
+        ("[auth]\nurl = \"http://a/\"", "auth.url is set, but not server_key"),
+        (&format!("server_key = \"k\"\n{tokens}url = \"http://a/\""), "auth.url and auth.secret are both set"),
+        ("server_key = \"k\"\n[auth]\nurl = \"http://a/\"\nkeys = \"k\"", "auth.url and auth.keys are both set"),
         (&format!("{tokens}issuer = \"\""), "auth.issuer is empty"),
         (&format!("{tokens}audience = \"\""), "auth.audience is empty"),
         ("[auth]\nissuer = \"i\"", "auth.issuer is set, but neither auth.secret nor auth.keys is"),
@@ -105,12 +109,13 @@ fn somebody_must_be_able_to_get_in() {
     let with = |auth: Auth| Config { auth, ..Config::default() };
     let closed = with(Auth::default());
     let said = closed.check_entry(OwnCheck::None).unwrap_err().to_string();
-    assert_eq!(said, "config: nobody can get in: set auth.guests, auth.secret or auth.keys");
+    assert_eq!(said, "config: nobody can get in: set auth.guests, auth.secret, auth.keys or auth.url");
     closed.check_entry(OwnCheck::Installed).unwrap();
     let ways = [
         Auth { guests: true, ..Auth::default() },
         Auth { secret: Some(SECRET.into()), ..Auth::default() },
         Auth { keys: Some("keys.pem".into()), ..Auth::default() },
+        Auth { url: Some("http://127.0.0.1:7374/v1/identity".into()), ..Auth::default() },
     ];
     for auth in ways {
         with(auth).check_entry(OwnCheck::None).unwrap();

@@ -54,6 +54,7 @@ key = "key.pem"
 guests = true
 secret = "0123456789abcdef0123456789abcdef"
 keys = "https://id.example/jwks.json"
+url = "http://10.0.0.5:7374/v1/identity"
 issuer = "https://id.example"
 audience = "game"
 leeway_s = 5
@@ -135,6 +136,7 @@ fn full() -> Config {
         guests: true,
         secret: Some(SECRET.into()),
         keys: Some("https://id.example/jwks.json".into()),
+        url: Some("http://10.0.0.5:7374/v1/identity".into()),
         issuer: Some("https://id.example".into()),
         audience: Some("game".into()),
         leeway_s: 5,
@@ -181,7 +183,10 @@ fn nothing_said_is_the_default() {
 fn every_key_can_be_set() {
     let config = read("all", FULL).unwrap();
     assert_eq!(config, full());
-    config.check().unwrap();
+    // Of two ways to check tokens, either will do.
+    for auth in [Auth { url: None, ..full().auth }, Auth { url: full().auth.url, ..Auth::default() }] {
+        Config { auth, ..full() }.check().unwrap();
+    }
 }
 
 #[test]
@@ -281,6 +286,7 @@ fn flags_win_over_the_file() {
         ["--tls-key", "k"],
         ["--auth-keys", "keys"],
         ["--auth-secret", other],
+        ["--auth-url", "https://id.example/v1/identity"],
         ["--worker-token", other],
         ["--worker-socket", "s"],
         ["--worker-cmd", "./other"],
@@ -292,6 +298,7 @@ fn flags_win_over_the_file() {
     expected.secret = Some(other.into());
     expected.tls = Tls { certificate: Some("c".into()), key: Some("k".into()) };
     expected.auth = Auth { guests: false, keys: Some("keys".into()), secret: Some(other.into()), ..expected.auth };
+    expected.auth.url = Some("https://id.example/v1/identity".into());
     let workers = Workers { token: Some(other.into()), socket: Some("s".into()), ..expected.workers };
     expected.workers = Workers { command: Some("./other".into()), ..workers };
     let flags: Vec<_> = flags.concat().into_iter().chain(["--guests=false"]).collect();

@@ -15,8 +15,9 @@ struct Game {
 }
 
 fn parsed(flags: &str) -> Result<WorkerOptions, clap::Error> {
-    match Game::try_parse_from(["game"].into_iter().chain(flags.split(' ')))?.serve.command {
-        Some(Command::Worker(args)) => Ok(args.options()),
+    let serve = Game::try_parse_from(["game"].into_iter().chain(flags.split(' ')))?.serve;
+    match serve.command {
+        Some(Command::Worker(args)) => Ok(args.options(serve.server_key.as_deref())),
         other => panic!("{other:?}"),
     }
 }
@@ -33,6 +34,8 @@ fn flags_are_options() {
     assert_eq!((&*options.broker, &*options.token), ("unix:/b", "t"));
     assert_eq!((options.name.as_deref(), options.version.as_deref()), (Some("n"), Some("v")));
     assert_eq!((options.capacity, options.threads, options.drain_limit), (5, 2, Duration::from_secs(7)));
+    let options = parsed("worker --broker unix:/b --url https://b --server-key k").unwrap();
+    assert_eq!((options.url.as_deref(), options.server_key.as_deref()), (Some("https://b"), Some("k")));
     assert!(parsed("worker").unwrap_err().to_string().contains("--broker <URL>"));
 }
 
@@ -41,7 +44,12 @@ fn flags_have_variables() {
     let game = Game::command();
     let worker = game.find_subcommand("worker").unwrap();
     let variables = worker.get_arguments().filter_map(|flag| Some((flag.get_long()?, flag.get_env()?.to_str()?)));
-    let expected = [("broker", "PARLOR_BROKER"), ("token", "PARLOR_WORKER_TOKEN"), ("version-label", "PARLOR_VERSION")];
+    let expected = [
+        ("broker", "PARLOR_BROKER"),
+        ("token", "PARLOR_WORKER_TOKEN"),
+        ("url", "PARLOR_URL"),
+        ("version-label", "PARLOR_VERSION"),
+    ];
     assert_eq!(variables.collect::<Vec<_>>(), expected);
     let token = worker.get_arguments().find(|flag| flag.get_long() == Some("token")).unwrap();
     assert!(token.is_hide_env_values_set());
