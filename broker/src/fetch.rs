@@ -38,7 +38,7 @@ pub enum FetchError {
 }
 
 /// What is asked of a server besides to get something.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct Asked {
     /// GET unless it is said.
     pub method: Method,
@@ -46,6 +46,13 @@ pub struct Asked {
     pub key: Option<String>,
     /// JSON to send.
     pub body: Option<String>,
+}
+
+impl std::fmt::Debug for Asked {
+    /// Without the key, and what may be secret in the body.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Asked").field("method", &self.method).finish_non_exhaustive()
+    }
 }
 
 /// Where something is.
@@ -87,6 +94,11 @@ impl Address {
         parts.path_and_query = Some(path.parse().map_err(|_| FetchError::Address)?);
         let uri = Uri::from_parts(parts).map_err(|_| FetchError::Address)?;
         Ok(Self { uri, ..self.clone() })
+    }
+
+    /// Whether it names no more than a server.
+    pub fn is_root(&self) -> bool {
+        self.uri.path_and_query().is_none_or(|path| path == "/")
     }
 
     /// Whether somebody on the way could put their own keys in place of ours.

@@ -16,9 +16,9 @@ use serde::{Deserialize, Serialize};
 use tokio::task::JoinHandle;
 use tracing::info;
 
-use crate::StartError;
 use crate::auth::{AuthHook, Authenticator, MAX_TOKEN_BYTES};
-use crate::config::{Auth, Config};
+use crate::broker::StartError;
+use crate::config::{Auth, Config, ConfigError};
 use crate::listener::{self, Entrance, Handshakes, Listener};
 use crate::lobby;
 use crate::problem::Problem;
@@ -68,6 +68,10 @@ impl Services {
     /// [`StartError`], in one line.
     pub async fn start(config: &Config, pages: Router, hook: Option<AuthHook>) -> Result<Self, StartError> {
         config.check()?;
+        if hook.is_some() && config.server_key.is_none() {
+            let why = "server_key is not set, by which those are known who ask for the game's check of tokens";
+            return Err(ConfigError::Contradictory(why.to_owned()).into());
+        }
         let auth = match hook {
             Some(hook) => Some(Arc::new(Authenticator::start(&Auth::default(), Some(hook)).await?)),
             None => None,

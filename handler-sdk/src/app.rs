@@ -179,7 +179,8 @@ impl App {
             config.listen.set_port(SERVICES_PORT);
         }
         let services = self.start_services(broker, &config).await?;
-        println!("listening on http://{}, for {broker}", services.addr());
+        let scheme = if config.tls.certificate.is_some() { "https" } else { "http" };
+        println!("listening on {scheme}://{}", services.addr());
         cli::interrupted().await;
         Ok(())
     }
@@ -195,7 +196,7 @@ impl App {
         tokio::select! {
             ended = told => return ended,
             () = worker::abandoned() => {
-                return Err(Failure::from(ErrorCode::Internal).because("the broker that has started this worker is gone"));
+                return Err(Failure::from(ErrorCode::Internal).because("standard input has ended: the broker that has started this worker is gone"));
             }
             () = cli::interrupted() => {}
         }
@@ -210,7 +211,8 @@ impl App {
     }
 
     /// Starts to run rooms for a broker that stands alone, and returns: for tests, and for programs with a life of their own. Of
-    /// the app, that takes the rooms with handlers, the resources and the version. Work runs on the runtime in which this is called.
+    /// the app, that takes the rooms with handlers, the resources and the version. Work runs on the runtime in which this is called. A
+    /// program that a broker may start should end when [`worker::abandoned`] does.
     ///
     /// # Errors
     /// When the options or the kinds cannot be used. That there is no broker is no error: it is waited for.

@@ -97,8 +97,9 @@ async fn a_game_in_three_processes() {
     let refused = request(routes.addr(), "POST", &format!("/seats/dust/{}", "x".repeat(65)), "", "").await;
     assert_eq!((refused.status, &refused.json()["code"]), (400, &json!("bad_request")));
     broker.shutdown().await;
-    let gone = request(routes.addr(), "POST", "/seats/dust/ann", "", "").await.json();
-    assert_eq!((&gone["code"], &gone["retryable"]), (&json!("unreachable"), &json!(true)));
+    let gone = request(routes.addr(), "POST", "/seats/dust/ann", "", "").await;
+    let told = gone.json();
+    assert_eq!((gone.status, &told["code"], &told["retryable"]), (503, &json!("unreachable"), &json!(true)));
 }
 
 #[tokio::test]
@@ -130,8 +131,9 @@ async fn whose_a_token_is_is_told_to_those_with_the_server_key() {
     assert_eq!(identity_of(&services, &"x".repeat(60_000)).await.status, 413);
     assert_eq!(http::get(services.addr(), "/v1/identity").await.status, 405);
     let keyless = Config { server_key: None, ..config() };
-    let shut = game().start_services(NOWHERE, &keyless).await.unwrap();
-    assert_eq!(identity_of(&shut, "ok ann").await.status, 401);
+    let shut = game().start_services(NOWHERE, &keyless).await.unwrap_err();
+    assert!(shut.text.contains("server_key is not set"), "{shut}");
+    App::new().room::<Match>().start_services(NOWHERE, &keyless).await.unwrap();
     let checkless = App::new().room::<Match>().start_services(NOWHERE, &config()).await.unwrap();
     assert_eq!(identity_of(&checkless, "ok ann").await.status, 404);
 }
@@ -156,8 +158,10 @@ async fn their_own_paths_win_and_connections_are_bounded() {
     assert_eq!(third.read(&mut [0]).await.unwrap_or(0), 0, "there is no place for it");
     let metrics = http::exchange(&mut held[0], &ask("/metrics")).await;
     assert!(metrics.body.contains("parlor_connections_refused_total 1"), "{}", metrics.body);
-    let error = game().start_services("broker.example", &self::config()).await.unwrap_err();
-    assert!(error.code == "cannot_start" && error.text.contains("https://host"), "{error}");
+    for (url, why) in [("broker.example", "https://host"), ("http://proxy.example/game", "it has a path")] {
+        let error = game().start_services(url, &self::config()).await.unwrap_err();
+        assert!(error.code == "cannot_start" && error.text.contains(why), "{error}");
+    }
 }
 
 /// Answers every question with this.
@@ -202,6 +206,10 @@ async fn any_backend_may_answer_and_a_bad_answer_lets_nobody_in() {
         ("HTTP/1.1 200 OK\r\n\r\n{}", "auth_unavailable", true),
         ("HTTP/1.1 200 OK\r\n\r\n{\"account\":\"ann\",\"right\":{}}", "auth_unavailable", true),
         ("HTTP/1.1 200 OK\r\n\r\n{\"account\":\"ann\",\"rights\":{\"kind\":[]}}", "auth_unavailable", true),
+        ("HTTP/1.1 200 OK\r\n\r\n{\"account\":\"ann\",\"rights\":[]}", "auth_unavailable", true),
+        ("HTTP/1.1 200 OK\r\n\r\n{\"account\":\"ann\",\"rights\":[[\"chess\"]]}", "auth_unavailable", true),
+        ("HTTP/1.1 200 OK\r\n\r\n[\"ann\"]", "auth_unavailable", true),
+        ("HTTP/1.1 422 No\r\n\r\n{\"code\":\"\"}", "auth_unavailable", true),
         ("HTTP/1.1 200 OK\r\n\r\n{\"account\":\" \"}", "token_invalid", false),
         ("HTTP/1.1 302 Found\r\nlocation: /\r\n\r\n", "auth_unavailable", true),
         ("no HTTP\r\n\r\n", "auth_unavailable", true),
@@ -220,7 +228,7 @@ async fn any_backend_may_answer_and_a_bad_answer_lets_nobody_in() {
 async fn rooms_are_reached_with_the_server_key() {
     let broker = App::new().room::<Match>().start(&config()).await.unwrap();
     let url = format!("http://{}", broker.addr());
-    let (app, keyless) = (game(), game());
+    let (app, keyless) = (game(), App::new().room::<Match>());
     let (rooms, shown) = (app.rooms(), keyless.rooms());
     let _services = app.start_services(&url, &config()).await.unwrap();
     let _others = keyless.start_services(&url, &Config { server_key: None, ..config() }).await.unwrap();
@@ -241,4 +249,23 @@ async fn rooms_are_reached_with_the_server_key() {
     assert_eq!(shown.show(&made[0]).await.unwrap(), rooms.show(&made[0]).await.unwrap());
     // What clients that speak JSON cannot be sent either.
     assert_eq!(rooms.create("match", &Extension).await.unwrap_err().code, "bad_payload");
+}
+
+#[tokio::test]
+async fn more_calls_than_a_broker_takes_connections_wait_for_each_other() {
+    let mut config = config();
+    config.limits.connections_per_address = 32;
+    let broker = App::new().room::<Match>().start(&config).await.unwrap();
+    let app = game();
+    let rooms = app.rooms();
+    let _services = app.start_services(&format!("http://{}", broker.addr()), &config).await.unwrap();
+    let mut calls = tokio::task::JoinSet::new();
+    for _ in 0..300 {
+        let rooms = rooms.clone();
+        calls.spawn(async move { rooms.create("match", &"dust").await });
+    }
+    while let Some(made) = calls.join_next().await {
+        made.unwrap().unwrap();
+    }
+    assert_eq!((broker.registry().len(), broker.metrics().connections_refused.get()), (300, 0));
 }

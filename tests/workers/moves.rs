@@ -283,7 +283,8 @@ async fn a_version_without_a_place_takes_no_room_until_it_has_one() {
     assert_eq!((metrics.rooms_moved.get(), metrics.moves_failed.get()), (4, 6));
     are(&kind(&stand).await, &[("1", 6), ("2", 4)]);
     // Nor for one that is new.
-    let ClientError::Refused(failure) = client(&stand).await.create(KIND, &()).await.unwrap_err() else { panic!() };
+    let newcomer = client(&stand).await;
+    let ClientError::Refused(failure) = newcomer.create(KIND, &()).await.unwrap_err() else { panic!() };
     assert!(failure.code == "no_worker" && failure.retryable, "{failure:?}");
     let _large = stand.shaped("2", &[]);
     stand.workers(3).await;
@@ -324,4 +325,24 @@ async fn rooms_that_open_while_others_move_are_not_forgotten() {
     }
     assert_eq!(stand.broker.metrics().moves_failed.get(), 0);
     all_is_well(&stand, crowd, 40, "with newcomers").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rooms_that_still_wait_for_their_turn_stay_when_it_is_decided_otherwise() {
+    let stand = Stand::start(Way::Unix, |_| {}).await;
+    let _workers = versions(&stand, &[(MIGRATION, "slow")]).await;
+    let crowd = gather(&stand, 60, PAUSE, 13).await;
+    let metrics = stand.broker.metrics();
+    move_all(&stand, "2").await;
+    until("the first have moved", || metrics.rooms_moved.get() >= 4).await;
+    roll_out(&stand, json!({"to": "1"})).await;
+    // Those that had begun by then.
+    let most = metrics.rooms_moved.get() + 16;
+    for _ in 0..10 {
+        crowd.pulse.pauses(Instant::now()).await;
+    }
+    let moved = metrics.rooms_moved.get();
+    assert!(moved <= most, "{moved} of 60, {most} at most");
+    are(&kind(&stand).await, &[("1", 60 - moved), ("2", moved)]);
+    all_is_well(&stand, crowd, 60, "decided otherwise").await;
 }

@@ -7,6 +7,7 @@ use hyper::{Method, StatusCode};
 use parlor_protocol::Failure;
 use serde_json::json;
 use tokio::sync::Semaphore;
+use tokio::time::{Instant, timeout_at};
 
 use super::error::TokenError;
 use super::{AuthError, AuthHook, HOOK_DEADLINE, Identity};
@@ -14,9 +15,12 @@ use crate::fetch::{Address, Asked};
 use crate::problem::Problem;
 
 /// Bytes of an answer.
-const MAX_ANSWER: usize = 64 << 10;
+const MAX_ANSWER: usize = 16 << 10;
 /// Questions under way at once: when thousands come back together, the others wait here, and not in the backlog of the one who is asked.
 const UNDER_WAY: usize = 64;
+
+/// Time for a turn and an answer: somewhat less than the check has, so that it is known what was wrong.
+const DEADLINE: Duration = HOOK_DEADLINE.saturating_sub(Duration::from_millis(250));
 
 /// What is needed to ask.
 struct Asking {
@@ -38,19 +42,24 @@ pub(super) fn hook(url: &str, key: Option<&str>) -> Result<AuthHook, AuthError> 
     let asking = Arc::new(asking);
     Ok(Arc::new(move |token| {
         let asking = asking.clone();
-        Box::pin(async move { asking.ask(&token, HOOK_DEADLINE).await })
+        Box::pin(async move { asking.ask(&token).await })
     }))
 }
 
 impl Asking {
-    async fn ask(&self, token: &str, deadline: Duration) -> Result<Identity, Failure> {
-        let _turn = self.turns.acquire().await;
+    async fn ask(&self, token: &str) -> Result<Identity, Failure> {
         let body = Some(json!({ "token": token }).to_string());
         let asked = Asked { method: Method::POST, key: self.key.clone(), body };
-        let why = match self.address.ask(&asked, MAX_ANSWER, deadline).await {
-            Ok((StatusCode::OK, answer)) => match serde_json::from_slice(&answer) {
-                Ok(identity) => return Ok(identity),
-                Err(error) => format!("the identity is not as it should be: {error}"),
+        let end = Instant::now() + DEADLINE;
+        let answer = match timeout_at(end, self.turns.acquire()).await {
+            Ok(_turn) => self.address.ask(&asked, MAX_ANSWER, end.saturating_duration_since(Instant::now())).await,
+            Err(_) => return unavailable(&self.address, "too many others are being checked"),
+        };
+        // Nothing of what was answered is logged: it may have the token in it.
+        let why = match answer {
+            Ok((StatusCode::OK, answer)) => match Identity::read(&answer) {
+                Some(identity) => return Ok(identity),
+                None => "the identity is not as it should be".to_owned(),
             },
             Ok((StatusCode::UNPROCESSABLE_ENTITY, answer)) => match Problem::read(&answer) {
                 Some(Problem(refusal)) => return Err(refusal),
@@ -59,8 +68,11 @@ impl Asking {
             Ok((status, _)) => format!("the answer is {status}"),
             Err(error) => error.to_string(),
         };
-        // What it said is not told: it may have the token in it.
-        tracing::error!(address = %self.address, %why, "a token cannot be checked");
-        Err(TokenError::NoAnswer.into())
+        unavailable(&self.address, &why)
     }
+}
+
+fn unavailable(address: &Address, why: &str) -> Result<Identity, Failure> {
+    tracing::error!(%address, why, "a token cannot be checked");
+    Err(TokenError::NoAnswer.into())
 }

@@ -23,7 +23,7 @@ pub(super) enum TokenError {
     Signature,
     #[error("its key is not known here, and the keys could not be fetched")]
     NoKeys,
-    #[error("the game's own check did not answer in time")]
+    #[error("the game's own check gave no answer")]
     NoAnswer,
     #[error("it has expired")]
     Expired,

@@ -12,7 +12,7 @@ const MAX_INTEGER: u64 = (1 << 53) - 1;
 
 /// Who a client is, as a token, a game's own check or being a guest says.
 ///
-/// As JSON it has these fields, all but the account optional; one that is not known makes it invalid.
+/// As JSON it is an object with these fields, all but the account optional; one that is not known makes it invalid.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Identity {
@@ -26,7 +26,7 @@ pub struct Identity {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_ms: Option<u64>,
     /// What it may do.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "understood")]
     pub rights: Rights,
 }
 
@@ -77,6 +77,13 @@ impl Identity {
         self
     }
 
+    /// Reads what another program says; none if it is not understood.
+    pub(super) fn read(text: &[u8]) -> Option<Self> {
+        let value: Value = serde_json::from_slice(text).ok()?;
+        // A map, because serde would take an array for the fields in their order.
+        if value.is_object() { Self::deserialize(value).ok() } else { None }
+    }
+
     /// Whether it no longer holds.
     pub fn is_over(&self, now_ms: u64) -> bool {
         self.expires_ms.is_some_and(|end| now_ms > end)
@@ -122,6 +129,11 @@ impl Rights {
 
 fn allows(list: Option<&[String]>, wanted: &str) -> bool {
     list.is_none_or(|list| list.iter().any(|entry| entry == wanted))
+}
+
+fn understood<'de, D: Deserializer<'de>>(from: D) -> Result<Rights, D::Error> {
+    let claim = Value::deserialize(from)?;
+    Rights::read(&claim).ok_or_else(|| serde::de::Error::custom("not understood"))
 }
 
 /// A list that is there is a list: `null` would otherwise read as no restriction at all.

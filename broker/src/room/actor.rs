@@ -2,6 +2,7 @@
 //! hands the members their frames.
 
 mod moving;
+mod report;
 
 use std::collections::VecDeque;
 use std::future::poll_fn;
@@ -14,9 +15,9 @@ use bytes::Bytes;
 use parlor_protocol::room::{CloseWhy, Fault, Input, Origin};
 use parlor_protocol::{BrokerFrame, ErrorCode, Failure};
 use tokio::time::{Instant, Sleep, sleep_until};
-use tracing::{debug, error, info_span, warn};
+use tracing::{debug, info_span};
 
-use self::moving::Moving;
+use self::moving::Turn;
 use super::aside::SetAside;
 use super::handle::RoomHandle;
 use super::journal::Space;
@@ -31,9 +32,6 @@ use crate::telemetry::count;
 
 /// Inputs after which a batch goes out, so that under load nobody waits for the whole queue.
 const BATCH: usize = 256;
-/// Time for a batch beyond which it is reported.
-const OVERRUN: Duration = Duration::from_millis(100);
-
 /// What a new room begins with.
 pub(crate) struct Opening {
     pub(crate) options: Bytes,
@@ -87,8 +85,8 @@ struct RoomActor {
     asleep: bool,
     /// Whether the room has ended for want of a handler.
     failed: bool,
-    /// The version in which the room is to go on, when it is its turn.
-    moving: Option<Moving>,
+    /// The turn that the room waits for, or has, to go on in another version.
+    moving: Option<Turn>,
     /// Answers to those who are members no more.
     late: Vec<(Arc<MemberSlot>, BrokerFrame)>,
 }
@@ -129,6 +127,7 @@ impl RoomActor {
         if !self.state.ended() {
             self.release();
         }
+        self.advance();
         self.room.set_opened(self.state.refuses().filter(|_| self.state.ended()).map_or(Ok(()), Err));
         let mut sleep = pin!(sleep_until(self.started));
         while !self.state.ended() {
@@ -169,7 +168,7 @@ impl RoomActor {
             // Both are asked, so that neither keeps the other waiting.
             let arrived = room.queue().poll_drain(cx, arrivals).is_ready();
             let parted = keeper.poll_parting(cx).is_ready();
-            let moves = moving.as_mut().is_some_and(|moving| moving.poll_turn(cx).is_ready());
+            let moves = moving.as_mut().is_some_and(|turn| turn.poll(cx).is_ready());
             if arrived || parted || moves || (deadline.is_some() && sleep.as_mut().poll(cx).is_ready()) {
                 return Poll::Ready(waited);
             }
@@ -182,6 +181,8 @@ impl RoomActor {
     fn advance(&mut self) {
         // One clock reading serves the whole batch.
         self.batch_began = self.started.elapsed();
+        // What was waited for before is none of this batch's.
+        self.keeper.take_made();
         self.state.advance(self.batch_began.as_micros() as u64);
     }
 
@@ -257,8 +258,9 @@ impl RoomActor {
                 let max_grace_ms = if why == CloseWhy::ShuttingDown { shutdown } else { u64::MAX };
                 self.state.close(why, max_grace_ms)
             }
-            Arrival::Move(to) => {
-                self.moving = Some(Moving::to(to, self.registry.moves()));
+            Arrival::Move => {
+                // Asked again, it keeps its place.
+                self.moving.get_or_insert_with(|| Turn::of(&self.room.kind().moves));
                 None
             }
         }
@@ -347,17 +349,6 @@ impl RoomActor {
         }
     }
 
-    /// A handler that takes long delays every room of its thread; all that can be done here is to say so. Where one had to be waited for,
-    /// the time is not its own.
-    fn check_overrun(&mut self) {
-        let took = self.started.elapsed().saturating_sub(self.batch_began);
-        if !self.keeper.take_made() && took > OVERRUN {
-            self.registry.metrics().handler_overruns.inc();
-            let (room, kind) = (self.room.id(), self.room.kind().name.clone());
-            warn!(%room, %kind, ?took, inputs = self.batch, "a batch of inputs took long to handle");
-        }
-    }
-
     /// Makes the batch safe, and then lets out everything that it caused.
     fn release(&mut self) {
         self.check_overrun();
@@ -380,33 +371,6 @@ impl RoomActor {
         for (slot, error) in self.late.drain(..) {
             metrics.error(ErrorCode::RoomClosed);
             slot.tell(&error);
-        }
-    }
-
-    /// Counts, and logs what no client is told.
-    fn report(&mut self) {
-        self.count_asleep(self.keeper.is_asleep());
-        let (metrics, tally) = (self.registry.metrics(), self.state.take_tally());
-        count(&metrics.outputs, tally.outputs);
-        count(&metrics.messages_handled, tally.handled);
-        count(&metrics.messages_set_aside, tally.set_aside);
-        count(&metrics.messages_orphaned, tally.orphaned);
-        count(&metrics.handler_faults, tally.faults);
-        count(&metrics.handler_panics, tally.panics.len() as u64);
-        let kept = self.keeper.take_kept();
-        count(&metrics.snapshots, kept.snapshots);
-        count(&metrics.snapshots_failed, kept.snapshots_failed);
-        count(&metrics.rooms_restored, kept.restored);
-        count(&metrics.replays_diverged, kept.diverged);
-        for code in tally.told {
-            metrics.failure(&code);
-        }
-        let (room, kind) = (self.room.id(), self.room.kind().name.clone());
-        for text in tally.panics {
-            error!(%room, %kind, panic = text, "handler panicked");
-        }
-        for failure in tally.untold {
-            warn!(%room, %kind, %failure, "handler failed");
         }
     }
 
@@ -440,7 +404,7 @@ impl RoomActor {
             | Arrival::Event { .. }
             | Arrival::WorkDone { .. }
             | Arrival::Close(_)
-            | Arrival::Move(_) => {}
+            | Arrival::Move => {}
             Arrival::Drop { .. } | Arrival::Resume { .. } | Arrival::View { .. } => {}
         }
     }

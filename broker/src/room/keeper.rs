@@ -62,7 +62,7 @@ pub(super) struct Keeper {
     works_lost: bool,
     /// Whether an input was handled since the state was last looked at.
     busy: bool,
-    /// Whether a handler had to be had, which takes as long as it takes.
+    /// Whether a handler in another process had to be had, which takes as long as it takes.
     made: bool,
     used_us: u64,
     outside: Outside,
@@ -240,7 +240,7 @@ impl Keeper {
         std::mem::take(&mut self.works_lost)
     }
 
-    /// Whether a handler was made, or waited for, since this was last asked.
+    /// Whether a handler in another process was made, or waited for, since this was last asked.
     pub(super) fn take_made(&mut self) -> bool {
         std::mem::take(&mut self.made)
     }
@@ -260,7 +260,7 @@ impl Keeper {
         if self.host.is_some() {
             return None;
         }
-        self.made = true;
+        self.made |= self.kind.maker().may_fail() == MayFail::Dies;
         if self.opened {
             return self.restore().await;
         }

@@ -8,9 +8,13 @@ use parking_lot::Mutex;
 use parlor_protocol::frame::TypeRef;
 use parlor_protocol::{ErrorCode, Policy};
 use prometheus_client::metrics::counter::Counter;
+use tokio::sync::Semaphore;
 
 use super::registry::Joinable;
 use crate::host::HostMaker;
+
+/// Rooms that leave a version at once for another. Each keeps two workers busy for a millisecond or so; more would wait for each other.
+const MOVES: usize = 16;
 
 /// What rooms of one kind have in common, those of one version of it.
 pub struct Kind {
@@ -30,6 +34,8 @@ pub struct Kind {
     pub(super) opened: Counter,
     /// Those of them on which the handler has failed.
     pub(super) failed: Counter,
+    /// Turns of rooms that are to go on in another version.
+    pub(super) moves: Arc<Semaphore>,
 }
 
 /// Which message types clients may send.
@@ -67,6 +73,7 @@ impl Kind {
             joinable: Mutex::default(),
             opened: Counter::default(),
             failed: Counter::default(),
+            moves: Arc::new(Semaphore::new(MOVES)),
         }
     }
 

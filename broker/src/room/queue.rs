@@ -9,7 +9,6 @@ use parking_lot::Mutex;
 use parlor_protocol::room::{CloseWhy, Leave, UsedTicket, WorkId};
 use parlor_protocol::{ErrorCode, Failure, Policy};
 
-use super::kind::Kind;
 use super::link::{MemberLink, MemberSlot};
 
 /// What arrives at a room, not yet numbered.
@@ -81,8 +80,8 @@ pub enum Arrival {
     },
     /// The room is to be closed.
     Close(CloseWhy),
-    /// The room is to go on in another version of its kind.
-    Move(Arc<Kind>),
+    /// The room is to go on in another version of its kind: in which, the registry knows when it is its turn.
+    Move,
 }
 
 /// Who wants in, and how it is reached.
@@ -229,7 +228,7 @@ fn weight(arrival: &Arrival) -> Option<usize> {
         Arrival::Follow { topic, .. } => Some(topic.len()),
         Arrival::Leave { .. } | Arrival::WorkDone { .. } | Arrival::Close(_) => None,
         // An operator's.
-        Arrival::Move(_) => None,
+        Arrival::Move => None,
         // Each has its opposite, or is answered, before the next one comes.
         Arrival::Drop { .. } | Arrival::Resume { .. } | Arrival::View { .. } => None,
     }
@@ -253,8 +252,7 @@ mod tests {
         assert_eq!(by_count.push(event(1)), Ok(()));
         assert_eq!(by_count.push(event(1)), Err(PushError::Full));
         assert_eq!(by_count.push(Arrival::Close(CloseWhy::Requested)), Ok(()));
-        let version = crate::host::relay::kind("k", Policy::default());
-        assert_eq!(by_count.push(Arrival::Move(Arc::new(version))), Ok(()));
+        assert_eq!(by_count.push(Arrival::Move), Ok(()));
         let by_bytes = queue(10, 100);
         assert_eq!(by_bytes.push(event(60)), Ok(()));
         assert_eq!(by_bytes.push(event(60)), Err(PushError::Full));

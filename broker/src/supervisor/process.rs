@@ -21,7 +21,6 @@ use super::{COMMAND_VAR, Pid, SUPERVISED_VAR, TOKEN_VAR, Told, stopping};
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// How processes are started.
-#[derive(Debug)]
 pub(super) struct Recipe {
     pub(super) program: String,
     pub(super) arguments: Vec<String>,

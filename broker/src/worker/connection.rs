@@ -35,7 +35,7 @@ pub(super) enum End {
     Broken(WsError),
     /// Nothing was heard of it for too long.
     Silent,
-    /// It took too long over what it was given.
+    /// It took too long over what it was given, or has forgotten some of it.
     Hanging,
     /// It said what it may not say.
     Breach(String),
@@ -60,7 +60,7 @@ impl fmt::Display for End {
             Self::Closed => f.write_str("it has left"),
             Self::Broken(error) => write!(f, "its connection broke: {error}"),
             Self::Silent => f.write_str("nothing was heard of it any more"),
-            Self::Hanging => f.write_str("it took too long over an input"),
+            Self::Hanging => f.write_str("an answer of its is missing: it hangs, or has forgotten a room"),
             Self::Breach(what) => write!(f, "it broke the protocol: {what}"),
         }
     }
@@ -249,4 +249,61 @@ fn checked(result: Result<Bytes, Failure>) -> Result<Result<Bytes, Failure>, End
         msgpack::check(payload).map_err(|error| End::Breach(format!("the result of work: {error}")))?;
     }
     Ok(result)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::worker::desk::Desk;
+    use futures_util::{SinkExt, StreamExt};
+    use parlor_protocol::Seq;
+    use parlor_protocol::room::{Fault, Outcome};
+    use parlor_protocol::worker::Hello;
+    use tokio_tungstenite::tungstenite::protocol::Role;
+
+    const LIMIT: Duration = Duration::from_millis(200);
+
+    /// How it ends with a worker that has two rooms and answers all inputs of the second, and of the first if it does not forget it.
+    async fn end(forgets: bool) -> Option<End> {
+        let text = || "x".to_owned();
+        let hello = Hello { token: text(), name: text(), version: text(), sdk: text(), capacity: 2, kinds: Vec::new() };
+        let worker = Arc::new(Worker::new(1, &hello));
+        let terms = Workers { time_limit_ms: 200, ..Workers::default() };
+        let desks = [(); 2].map(|()| Arc::new(Desk::new(1, Seq(0), worker.ask())));
+        let rooms = [0, 1].map(|room| {
+            let room_no = worker.enlist(desks[room].clone());
+            worker.settle(desks[room].opened(Ok(())).unwrap());
+            room_no
+        });
+        let (ours, theirs) = tokio::io::duplex(1 << 16);
+        let ours = WebSocketStream::from_raw_socket(ours, Role::Server, None).await;
+        let mut theirs = WebSocketStream::from_raw_socket(theirs, Role::Client, None).await;
+        let answering = async {
+            assert!(desks[0].give(Seq(1), worker.ask()));
+            for seq in 1.. {
+                assert!(desks[1].give(Seq(seq), worker.ask()));
+                tokio::time::sleep(LIMIT / 4).await;
+                let answered = if forgets || seq > 1 { &rooms[1..] } else { &rooms[..] };
+                for room in answered {
+                    let outcomes = vec![Outcome::failed(Fault::Refused(parlor_protocol::ErrorCode::Internal.into()))];
+                    let frame = FromWorker::Outcomes { room: *room, epoch: 1, first: Seq(seq), outcomes };
+                    theirs.send(Message::Binary(frame.encode().into())).await.unwrap();
+                }
+            }
+            while theirs.next().await.is_some() {}
+        };
+        tokio::select! {
+            end = run(ours, &worker, &terms) => Some(end),
+            () = answering => None,
+            () = tokio::time::sleep(10 * LIMIT) => None,
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_forgets_a_room_while_it_answers_others_is_ended() {
+        assert!(matches!(end(true).await, Some(End::Hanging)));
+        assert!(end(false).await.is_none());
+    }
 }

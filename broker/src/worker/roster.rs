@@ -167,13 +167,15 @@ mod tests {
         Worker::new(1, &hello)
     }
 
-    /// A room that the worker has, and that waits for the outcome of an input.
-    fn waiting(worker: &Worker) -> Arc<Desk> {
-        let desk = Arc::new(Desk::new(1, Seq(0), worker.ask()));
-        worker.enlist(desk.clone());
-        worker.settle(desk.opened(Ok(())).unwrap());
-        assert!(desk.give(Seq(1), worker.ask()));
-        desk
+    /// Rooms that the worker has, and that wait for the outcome of an input.
+    fn waiting<const N: usize>(worker: &Worker) -> [Arc<Desk>; N] {
+        let desks = std::array::from_fn(|_| Arc::new(Desk::new(1, Seq(0), worker.ask())));
+        for desk in &desks {
+            worker.enlist(desk.clone());
+            worker.settle(desk.opened(Ok(())).unwrap());
+        }
+        assert!(desks.iter().all(|desk| desk.give(Seq(1), worker.ask())));
+        desks
     }
 
     fn answer(worker: &Worker, desk: &Desk) {
@@ -186,7 +188,7 @@ mod tests {
     #[test]
     fn an_answer_is_forgotten_that_later_ones_have_overtaken_for_too_long() {
         let (worker, late) = (worker(), Instant::now() + 2 * LIMIT);
-        let (first, second, third) = (waiting(&worker), waiting(&worker), waiting(&worker));
+        let [first, second, third] = waiting(&worker);
         assert!(worker.owes() && !worker.forgets(late, LIMIT), "all wait alike");
         answer(&worker, &first);
         assert!(!worker.forgets(late, LIMIT), "in their order");
@@ -200,7 +202,7 @@ mod tests {
     #[test]
     fn what_a_room_that_has_left_was_owed_is_no_answer() {
         let (worker, late) = (worker(), Instant::now() + 2 * LIMIT);
-        let (first, second) = (waiting(&worker), waiting(&worker));
+        let [first, second] = waiting(&worker);
         worker.settle(second.leave());
         assert!(worker.owes() && !worker.forgets(late, LIMIT), "nothing has overtaken it");
         worker.settle(first.leave());

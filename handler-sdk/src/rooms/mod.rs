@@ -20,8 +20,13 @@ use crate::{Failure, Message, Result, Role};
 /// [`Env`](crate::Env). Usable once the app has started.
 ///
 /// In a process with the broker in it, that is done at once. [Services](crate::App::start_services) and [workers](crate::worker) ask their
-/// broker over REST: what they say goes through JSON there (binary as an array of numbers, a number that is not finite as null), and a
-/// broker that does not answer is the error `unreachable`, which is worth trying again. What changes something needs the server key.
+/// broker over REST, 32 calls at a time. What they say goes through JSON there: binary as an array of numbers, a number that is not finite
+/// as null, at most 2 MiB.
+///
+/// # Errors
+/// Of all methods: `internal` before the app has started, `shutting_down` when the broker ends. Over REST besides: `unauthorized` without the
+/// server key, but for showing a room or up to 100; `internal` when it is not known where the broker's REST is; and `unreachable` when no
+/// broker answers within 30 seconds. What was asked for may have been done all the same then, so that doing it again may do it twice.
 #[derive(Clone, Debug, Default)]
 pub struct Rooms(Arc<OnceLock<Attached>>);
 
@@ -42,7 +47,7 @@ impl Rooms {
     /// Opens a room and waits for its `open` handler.
     ///
     /// # Errors
-    /// `unknown_kind`, `server_full`, or what the handler refused with.
+    /// `unknown_kind`, `no_worker`, `server_full`, or what the handler refused with.
     pub async fn create(&self, kind: &str, options: &impl Serialize) -> Result<RoomId> {
         let options = payload(options)?;
         match self.attached()? {
@@ -96,7 +101,7 @@ impl Rooms {
     /// All rooms that are not private, oldest first.
     ///
     /// # Errors
-    /// Before the app has started.
+    /// Those of all methods.
     pub async fn list(&self) -> Result<Vec<RoomInfo>> {
         match self.attached()? {
             Attached::Elsewhere(remote) => remote.list().await,

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use parlor_broker::fetch::{Address, Asked, Method, StatusCode};
+use parlor_broker::fetch::{Address, Asked, Method};
 use parlor_broker::problem::Problem;
 use parlor_broker::room::RoomInfo;
 use parlor_protocol::codec::json_from_msgpack;
@@ -11,6 +11,7 @@ use parlor_protocol::{ErrorCode, RoomId};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
+use tokio::sync::Semaphore;
 
 use crate::{Failure, Result, Role};
 
@@ -19,10 +20,14 @@ const DEADLINE: Duration = Duration::from_secs(30);
 /// Bytes of one: a list of all rooms, of some 200 bytes each, and their properties.
 const MAX_ANSWER: usize = 256 << 20;
 
+/// Calls under way at once: a broker takes so many connections from one address, and drops those beyond.
+const UNDER_WAY: usize = 32;
+
 /// A broker's REST.
 pub(super) struct Remote {
     address: Address,
     server_key: Option<String>,
+    turns: Semaphore,
 }
 
 #[derive(Deserialize)]
@@ -43,11 +48,15 @@ struct TicketMade {
 
 impl Remote {
     pub(super) fn new(url: &str, server_key: Option<&str>) -> Result<Self, String> {
-        let address = Address::parse(url).map_err(|error| format!("{url:?}: {error}"))?;
+        // Not the address itself, which may have somebody's password in it.
+        let address = Address::parse(url).map_err(|error| format!("the broker's address: {error}"))?;
+        if !address.is_root() {
+            return Err("the broker's address: it has a path, and a broker is at the root".to_owned());
+        }
         if server_key.is_some() && address.is_exposed() {
             tracing::warn!(%address, "the server key is sent without TLS");
         }
-        Ok(Self { address, server_key: server_key.map(str::to_owned) })
+        Ok(Self { address, server_key: server_key.map(str::to_owned), turns: Semaphore::new(UNDER_WAY) })
     }
 
     pub(super) async fn create(&self, kind: &str, options: &[u8]) -> Result<RoomId> {
@@ -87,10 +96,12 @@ impl Remote {
 
     async fn ask<T: DeserializeOwned>(&self, method: Method, path: &str, body: Option<Value>) -> Result<T> {
         let answer = self.call(method, path, body).await?;
-        serde_json::from_slice(&answer).map_err(|error| unreachable(format!("the answer is no broker's: {error}")))
+        let strange = |error| unreachable(format!("the answer is no broker's: {error}"));
+        serde_json::from_slice(&answer).map_err(strange)
     }
 
     async fn call(&self, method: Method, path: &str, body: Option<Value>) -> Result<Vec<u8>> {
+        let _turn = self.turns.acquire().await;
         let asked = Asked { method, key: self.server_key.clone(), body: body.map(|body| body.to_string()) };
         let address = self.address.at(path).map_err(|error| unreachable(error.to_string()))?;
         let (status, answer) =
@@ -98,8 +109,11 @@ impl Remote {
         if status.is_success() {
             return Ok(answer);
         }
-        let other = |status: StatusCode| unreachable(format!("the answer is no broker's: {status}"));
-        Err(Problem::read(&answer).map_or_else(|| other(status), |Problem(failure)| failure))
+        let other = || {
+            let failure = unreachable(format!("the answer is no broker's: {status}"));
+            Failure { retryable: status.is_server_error(), ..failure }
+        };
+        Err(Problem::read(&answer).map_or_else(other, |Problem(failure)| failure))
     }
 }
 

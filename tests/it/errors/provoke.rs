@@ -4,6 +4,7 @@ use parlor_client::{ClientError, Failure, Parlor, Room};
 use parlor_client::{Codec, JoinRequest, LifecycleEvent, Options, Role, RoomEvent};
 use parlor_tests::{connect, connect_with};
 use serde_json::json;
+use tokio::task::JoinSet;
 use tokio_tungstenite::tungstenite::Message;
 
 use crate::raw::{Raw, garbage, soon};
@@ -160,14 +161,21 @@ pub(super) async fn room_failed() -> Told {
     let broker = start_with(|config| config.shards = 2).await;
     let (arrived, open) = gate("room_failed");
     let (mut raw, room) = Raw::join(&broker, Codec::MsgPack, "brittle").await;
-    // One on each thread; the one that answers while the other thread stands still is the one to use.
-    let (mut one, mut other) = (Raw::hello(&broker, Codec::MsgPack).await, Raw::hello(&broker, Codec::MsgPack).await);
+    // So many that not all are on the room's thread; one that answers while that stands still is the one to use.
+    let mut clients = Vec::new();
+    for _ in 0..24 {
+        clients.push(Raw::hello(&broker, Codec::MsgPack).await);
+    }
     raw.say(json!([4, room, "panic_at", {"name": "room_failed"}])).await;
     soon(arrived).await.unwrap();
-    let mut free = tokio::select! {
-        () = one.is_alive() => one,
-        () = other.is_alive() => other,
-    };
+    let mut answering = JoinSet::new();
+    for mut client in clients {
+        answering.spawn(async move {
+            client.is_alive().await;
+            client
+        });
+    }
+    let mut free = soon(answering.join_next()).await.unwrap().unwrap();
     // Both in one write: once it has joined, its connection moves to the room's thread, and is not heard of until that goes on.
     free.say_all(&[json!([2, 9, {"mode": "find_or_create", "kind": "brittle"}, null]), json!([8, 0])]).await;
     assert_eq!(free.hear().await[0], 42);

@@ -9,32 +9,25 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tracing::{debug, warn};
 
 use super::RoomActor;
-use crate::room::kind::Kind;
-
-/// A move that was asked for.
-pub(super) struct Moving {
-    to: Arc<Kind>,
-    turn: Turn,
-}
 
 /// Whether the room may move now. Until it may, it goes on where it is: a move takes two workers some time, and with thousands before it,
 /// a room that had stopped already would stand still for all of them.
-enum Turn {
+pub(super) enum Turn {
     Expected(Pin<Box<dyn Future<Output = Option<OwnedSemaphorePermit>> + Send>>),
     Come(#[expect(dead_code, reason = "kept until the room has moved")] Option<OwnedSemaphorePermit>),
 }
 
-impl Moving {
-    pub(super) fn to(to: Arc<Kind>, moves: &Arc<Semaphore>) -> Self {
+impl Turn {
+    pub(super) fn of(moves: &Arc<Semaphore>) -> Self {
         let turn = moves.clone().acquire_owned();
-        Self { to, turn: Turn::Expected(Box::pin(async move { turn.await.ok() })) }
+        Self::Expected(Box::pin(async move { turn.await.ok() }))
     }
 
-    /// Ready when the room may move.
-    pub(super) fn poll_turn(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if let Turn::Expected(turn) = &mut self.turn {
+    /// Ready when it has come, and from then on.
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if let Self::Expected(turn) = self {
             let Poll::Ready(permit) = turn.as_mut().poll(cx) else { return Poll::Pending };
-            self.turn = Turn::Come(permit);
+            *self = Self::Come(permit);
         }
         Poll::Ready(())
     }
@@ -43,15 +36,14 @@ impl Moving {
 impl RoomActor {
     /// Goes on in another version, if that was asked for and it is its turn. What was handled before is out by now.
     pub(super) async fn change_version(&mut self) {
-        let Some(moving) = &mut self.moving else { return };
-        // Its turn may have come while there was something to do.
-        if poll_fn(|cx| Poll::Ready(moving.poll_turn(cx))).await.is_pending() {
+        let Some(turn) = &mut self.moving else { return };
+        // It may have come while there was something to do.
+        if poll_fn(|cx| Poll::Ready(turn.poll(cx))).await.is_pending() {
             return;
         }
-        let Some(Moving { to, turn: _turn }) = self.moving.take() else { return };
-        if self.state.ended() || Arc::ptr_eq(&to, &self.room.kind()) {
-            return;
-        }
+        let _turn = self.moving.take();
+        // Meanwhile it may have been decided otherwise.
+        let Some(to) = self.registry.course_of(&self.room.kind()).filter(|_| !self.state.ended()) else { return };
         let (moved, upset) = self.keeper.move_to(&to, self.batch_began.as_micros() as u64).await;
         self.obey(upset);
         let (room, from) = (self.room.id(), self.room.kind());
@@ -69,15 +61,14 @@ impl RoomActor {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::host::relay;
 
     #[tokio::test]
     async fn one_moves_after_the_other_in_the_order_in_which_they_were_asked() {
-        let (kind, moves) = (Arc::new(relay::kind("relay", Default::default())), Arc::new(Semaphore::new(1)));
-        let mut rooms: Vec<_> = (0..3).map(|_| Moving::to(kind.clone(), &moves)).collect();
-        let turns = |rooms: &mut [Moving]| {
+        let moves = Arc::new(Semaphore::new(1));
+        let mut rooms: Vec<_> = (0..3).map(|_| Turn::of(&moves)).collect();
+        let turns = |rooms: &mut [Turn]| {
             let mut cx = Context::from_waker(std::task::Waker::noop());
-            rooms.iter_mut().map(|room| room.poll_turn(&mut cx).is_ready()).collect::<Vec<_>>()
+            rooms.iter_mut().map(|room| room.poll(&mut cx).is_ready()).collect::<Vec<_>>()
         };
         assert_eq!(turns(&mut rooms), [true, false, false]);
         assert_eq!(turns(&mut rooms), [true, false, false]);

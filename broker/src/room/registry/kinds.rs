@@ -82,12 +82,15 @@ impl Registry {
 
     /// Asks a room to move if it is to go on in another version.
     pub(super) fn guide(&self, room: &RoomHandle) {
-        let kind = room.kind();
-        let to = self.kinds.read().get(&kind.name).and_then(|versions| versions.moves(&kind)).cloned();
-        if let Some(to) = to {
+        if self.course_of(&room.kind()).is_some() {
             // One that has closed meanwhile need not.
-            let _ = room.push(Arrival::Move(to));
+            let _ = room.push(Arrival::Move);
         }
+    }
+
+    /// In which version a room of this kind is to go on, if not in its own.
+    pub(crate) fn course_of(&self, kind: &Arc<Kind>) -> Option<Arc<Kind>> {
+        self.kinds.read().get(&kind.name).and_then(|versions| versions.moves(kind)).cloned()
     }
 
     /// A room goes on in another version: it counts there, and is found there.

@@ -1,6 +1,7 @@
 //! The directory of rooms: makes them, finds them, hands out their seats.
 
 mod kinds;
+mod seat;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -16,7 +17,7 @@ use parlor_protocol::{ErrorCode, Failure, RoomId, RoomNo};
 use rand::RngExt;
 use rand::distr::{Alphanumeric, SampleString};
 use serde_json::Value;
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::Notify;
 
 use super::actor::{self, Listed, Opening};
 use super::handle::{Listing, RoomHandle, RoomInfo};
@@ -29,8 +30,7 @@ use crate::engine::Engine;
 use crate::shard::{Lodger, Shards};
 use crate::telemetry::Metrics;
 
-/// Rooms that go on in another version at once. Each keeps two workers busy for a millisecond or so; more would wait for each other.
-const MOVES: usize = 16;
+pub use seat::Seat;
 
 /// What a room is made from.
 #[derive(Clone, Debug, Default)]
@@ -62,8 +62,6 @@ pub struct Registry {
     /// Whether there are, or will be, workers that offer kinds.
     has_workers: bool,
     gone: Notify,
-    /// Turns of rooms that are to go on in another version.
-    moves: Arc<Semaphore>,
 }
 
 /// Rooms by age, oldest first.
@@ -79,52 +77,6 @@ pub(super) struct Joinable {
 
 /// The values of the policy's `match_by` fields, as canonical JSON.
 type MatchKey = String;
-
-/// A seat that is held. Dropping it frees it.
-#[derive(Debug)]
-pub struct Seat {
-    room: Arc<RoomHandle>,
-    role: Role,
-    /// Whose it is, if that account may take it over.
-    account: Option<String>,
-    registry: std::sync::Weak<Registry>,
-}
-
-impl Seat {
-    /// The room that it is in.
-    pub fn room(&self) -> &Arc<RoomHandle> {
-        &self.room
-    }
-
-    /// Whose kind of seat it is.
-    pub fn role(&self) -> Role {
-        self.role
-    }
-
-    /// Lets this account, and no other, take a seat in its place when the room is full.
-    pub(crate) fn hold(&mut self, account: &str) {
-        self.room.seat_taken(account);
-        self.account = Some(account.to_owned());
-    }
-
-    /// Counts an error that its holder is told.
-    pub(crate) fn count(&self, code: ErrorCode) {
-        if let Some(registry) = self.registry.upgrade() {
-            registry.metrics.error(code);
-        }
-    }
-}
-
-impl Drop for Seat {
-    fn drop(&mut self) {
-        self.room.unseat(self.role);
-        self.account.iter().for_each(|account| self.room.seat_given_back(account));
-        if let Some(registry) = self.registry.upgrade() {
-            registry.metrics.members.dec();
-            registry.relist(&self.room);
-        }
-    }
-}
 
 impl Registry {
     /// An empty directory for these kinds.
@@ -150,7 +102,6 @@ impl Registry {
             draining,
             has_workers: false,
             gone,
-            moves: Arc::new(Semaphore::new(MOVES)),
         }
     }
 
@@ -299,10 +250,6 @@ impl Registry {
         &self.metrics
     }
 
-    pub(super) fn moves(&self) -> &Arc<Semaphore> {
-        &self.moves
-    }
-
     /// Brings the index of joinable rooms in line with a room whose seats, door or properties have changed.
     pub(crate) fn relist(&self, room: &Arc<RoomHandle>) {
         self.in_index(room, |kind, joinable| self.relist_in(kind, joinable, room));
@@ -405,7 +352,7 @@ impl Registry {
 
     fn seated(self: &Arc<Self>, room: &Arc<RoomHandle>, role: Role) -> Seat {
         self.metrics.members.inc();
-        Seat { room: room.clone(), role, account: None, registry: Arc::downgrade(self) }
+        Seat::new(room.clone(), role, Arc::downgrade(self))
     }
 }
 

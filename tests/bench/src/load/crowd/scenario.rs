@@ -180,8 +180,8 @@ pub fn crash(scene: &Scene) -> Result<CrowdReport, Failure> {
     phase.set(Phase::BEFORE);
     crowd.run_for(scene.window)?;
     phase.set(Phase::NONE);
-    // At first the rooms are with both processes. From the first kill on all are with the older one, as its successor comes
-    // when they have moved already: from the second on, each kill is one of every room's process.
+    // At first the rooms are with both processes. From the first kill on nearly all are with the older one, as its successor mostly
+    // comes when they have moved already: from the second on, a kill is one of nearly every room's process.
     kill_and_wait(&mut crowd, &workers)?;
     crowd.tally.pauses.forget();
     for _ in 0..scene.kills {
