@@ -35,7 +35,7 @@ impl Match {
 
     #[msg::view]
     fn view(&self, to: &Player) -> (String, String) {
-        (self.map.clone(), to.account.to_string())
+        (self.map.clone(), to.account.clone())
     }
 }
 

@@ -221,7 +221,7 @@ impl Desk {
         if answers > inner.due.len() || inner.due.front().is_none_or(|(seq, _)| *seq != first) {
             return Err(Breach::Outcome);
         }
-        let Some((_, Debt { no: latest, .. })) = inner.due.drain(..answers).last() else {
+        let Some((_, Debt { no: latest, .. })) = inner.due.drain(..answers).next_back() else {
             return Err(Breach::Outcome);
         };
         inner.outcomes.extend(outcomes);
