@@ -109,7 +109,8 @@ pub enum Wish {
     Hang,
 }
 
-#[room(kind = "ledger", max_players = 8, tick_hz = 2, snapshot_every = 16, snapshot_bytes = 8192, sleep_after = "5s")]
+// Bytes enough for those who play fast that a snapshot which a killed process has taken along is made up for before anybody is refused.
+#[room(kind = "ledger", max_players = 8, tick_hz = 2, snapshot_every = 16, snapshot_bytes = 65536, sleep_after = "5s")]
 impl Ledger {
     #[msg::join]
     fn came(&mut self, ctx: &mut Ctx, player: &Player) {
