@@ -21,11 +21,11 @@ const PASSES: [&str; 3] = ["OK", "INFORMATIONAL", "NON-STRICT"];
 pub(super) fn run() -> Result<(), Failure> {
     let Some(python) = python() else {
         println!("the Autobahn suite needs Python 2.7, which is not found: SKIPPED, only our own cases run");
-        return proc::run(&mut proc::cargo(&["test", "--package", "parlor-tests", "--test", "conformance"]));
+        return proc::run(&mut proc::cargo(&["test", "--workspace", "--test", "conformance"]));
     };
     let suite = install(&python)?;
     let name = "echo-broker";
-    let binaries = proc::build_binaries(&["--package", "parlor-tests", "--bin", name])?;
+    let binaries = proc::build_binaries(&["--workspace", "--bin", name])?;
     let broker = Server::start(&mut Command::new(binaries.get(name).ok_or("Cargo did not say where it is")?))?;
     let folder = home();
     let settings = json!({

@@ -8,7 +8,7 @@ const SECONDS: u32 = 30;
 
 /// What is saved, once more.
 pub(super) fn replay() -> Result<(), Failure> {
-    proc::run(&mut proc::cargo(&["test", "--package", "parlor-fuzz-targets"]))
+    proc::run(&mut proc::cargo(&["test", "--workspace", "--test", "replay"]))
 }
 
 /// All fuzzers, one after the other.

@@ -1,4 +1,6 @@
 //! The steps of `cargo xtask test`: what each runs, and with what around it.
+//!
+//! They name the workspace, not a package: a package alone has other features, and all would be built once more.
 
 use super::{autobahn, fuzz};
 use crate::proc::{self, Failure, Server};
@@ -121,7 +123,7 @@ impl Step {
                 setting.run(proc::cargo(&["test", "--package", "parlor", "--no-default-features", "--test", "ui"]))
             }
             Step::Workers => ["tcp", "unix"].into_iter().try_for_each(|way| {
-                let mut test = proc::cargo(&["test", "--package", "parlor-tests", "--test", "it", "--"]);
+                let mut test = proc::cargo(&["test", "--workspace", "--test", "it", "--"]);
                 // Where workers bring kinds, one that is not known may still come.
                 test.args(OF_ROOMS).args(["--skip", "errors::unknown_kind"]).env("PARLOR_TEST_WORKERS", way);
                 setting.run(test)
@@ -155,7 +157,7 @@ impl Setting {
     /// Runs beside a broker of its own, whose address the tests find in `PARLOR_TEST_URL`.
     fn run_with_broker(&self, mut command: Command) -> Result<(), Failure> {
         let name = "test-broker";
-        let binaries = proc::build_binaries(&["--package", "parlor-tests", "--bin", name])?;
+        let binaries = proc::build_binaries(&["--workspace", "--bin", name])?;
         let file = binaries.get(name).ok_or("Cargo did not say where the test broker is")?;
         let broker = Server::start(&mut Command::new(file))?;
         command.env("PARLOR_TEST_URL", format!("ws://{}", broker.address()));
