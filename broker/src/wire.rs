@@ -205,7 +205,7 @@ fn replacement(frame: &BrokerFrame, why: &NotRepresentable) -> BrokerFrame {
         }
         _ => None,
     };
-    BrokerFrame::Error { id, error }
+    BrokerFrame::Error { id, error: error.into() }
 }
 
 #[cfg(test)]

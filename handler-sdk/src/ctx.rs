@@ -230,7 +230,7 @@ impl Ctx {
     pub fn refuse(&mut self, to: Origin, why: impl Refusal) {
         let error = why.into_failure();
         self.require(bounds::check_failure(&error));
-        self.push(Output::Refuse { to, error }, 0);
+        self.push(Output::Refuse { to, error: Box::new(error) }, 0);
     }
 
     /// Sends a member away, with a reason that it is told.

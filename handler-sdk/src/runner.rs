@@ -114,9 +114,9 @@ impl<R: Room> Runner for Running<R> {
         match catch_unwind(AssertUnwindSafe(|| self.dispatch(&input.cause))) {
             Ok(Ok(view)) => match self.ctx.end() {
                 Ok(outputs) => Outcome { result: Ok(()), outputs, view },
-                Err(failure) => self.undo(&input.cause, Fault::Refused(failure)),
+                Err(failure) => self.undo(&input.cause, Fault::Refused(failure.into())),
             },
-            Ok(Err(failure)) => self.undo(&input.cause, Fault::Refused(bounds::sayable(failure))),
+            Ok(Err(failure)) => self.undo(&input.cause, Fault::Refused(bounds::sayable(failure).into())),
             Err(panic) => self.undo(&input.cause, Fault::Panicked(panic_text(panic.as_ref()))),
         }
     }
@@ -197,7 +197,7 @@ impl<R: Room> Running<R> {
             Cause::Timer { event, payload, .. } => room.on_event(ctx, event, &Payload(payload.clone()))?,
             Cause::Event { name, payload } => room.on_event(ctx, name, &Payload(payload.clone()))?,
             Cause::Work { id, name, result } => {
-                room.on_work(ctx, *id, name, result.clone().map(Payload))?;
+                room.on_work(ctx, *id, name, result.clone().map(Payload).map_err(|failure| *failure))?;
             }
             Cause::Close { why, grace_ms } => room.on_close(ctx, *why, Duration::from_millis(*grace_ms))?,
         }

@@ -278,7 +278,11 @@ impl Game {
 
     fn work(&mut self, result: Result<Payload>) -> Outcome {
         let id = WorkId(Place { seq: Seq(1), index: 4 });
-        self.input(Cause::Work { id, name: Cow::Borrowed("load"), result: result.map(|payload| payload.0) })
+        self.input(Cause::Work {
+            id,
+            name: Cow::Borrowed("load"),
+            result: result.map(|payload| payload.0).map_err(Box::new),
+        })
     }
 
     /// The state, as a snapshot shows it.
@@ -311,7 +315,7 @@ fn reply(value: &impl Serialize) -> Output {
 fn refusal(outcome: Outcome) -> Failure {
     assert_eq!(outcome.outputs, []);
     match outcome.result {
-        Err(Fault::Refused(failure)) => failure,
+        Err(Fault::Refused(failure)) => *failure,
         other => panic!("not refused but {other:?}"),
     }
 }

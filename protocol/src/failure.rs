@@ -75,6 +75,13 @@ impl From<ErrorCode> for Failure {
     }
 }
 
+/// Frames and outcomes keep failures apart, so that those which carry none, as nearly all do, are small.
+impl From<ErrorCode> for Box<Failure> {
+    fn from(code: ErrorCode) -> Self {
+        Box::new(code.into())
+    }
+}
+
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} ({})", self.text, self.code)

@@ -163,7 +163,12 @@ impl<'a> Scan<'a> {
     }
 
     fn text(&mut self, n: u64) -> Result<Option<u64>, Malformed> {
-        std::str::from_utf8(self.take(n)?).map(|_| None).map_err(|_| Malformed::NotUtf8)
+        let text = self.take(n)?;
+        // Names and keys are short and nearly always ASCII, which is seen without a call.
+        match text.is_ascii() || std::str::from_utf8(text).is_ok() {
+            true => Ok(None),
+            false => Err(Malformed::NotUtf8),
+        }
     }
 
     fn uint(&mut self, n: u64) -> Result<u64, Malformed> {

@@ -112,7 +112,7 @@ pub enum Cause {
         name: Cow<'static, str>,
         /// What came of it.
         #[serde(with = "Ended")]
-        result: Result<Bytes, Failure>,
+        result: Result<Bytes, Box<Failure>>,
     },
     /// The server side says something.
     Event {
@@ -258,7 +258,7 @@ mod fault {
 #[serde(rename_all = "snake_case")]
 pub enum Fault {
     /// The handler refused it: the sender's affair.
-    Refused(Failure),
+    Refused(Box<Failure>),
     /// The handler panicked, with this text.
     Panicked(String),
 }
@@ -306,7 +306,7 @@ pub enum Output {
         /// Which.
         to: Origin,
         /// Why.
-        error: Failure,
+        error: Box<Failure>,
     },
     /// From now on the player gets just these topics, beside those that it chose itself.
     SetTopics {

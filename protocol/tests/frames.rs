@@ -235,3 +235,12 @@ fn an_output_without_a_json_form_fails_only_in_json() {
     frame.encode_into(Codec::MsgPack, &mut out).unwrap();
     assert_eq!(BrokerFrame::decode(Codec::MsgPack, &out.into()).unwrap(), frame);
 }
+
+/// A room moves these for each message, several times; what is rare and large is boxed.
+#[test]
+fn what_a_message_is_made_of_is_small() {
+    assert!(size_of::<BrokerFrame>() <= 96, "{}", size_of::<BrokerFrame>());
+    assert!(size_of::<parlor_protocol::room::Input>() <= 144, "{}", size_of::<parlor_protocol::room::Input>());
+    assert!(size_of::<parlor_protocol::room::Outcome>() <= 96, "{}", size_of::<parlor_protocol::room::Outcome>());
+    assert!(size_of::<parlor_protocol::room::Output>() <= 112, "{}", size_of::<parlor_protocol::room::Output>());
+}

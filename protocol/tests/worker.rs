@@ -254,8 +254,8 @@ fn deepest_values() {
     let outcomes = |levels| {
         [
             worked(vec![Output::SetProperty { name: "p".into(), value: nested(levels) }]),
-            worked(vec![Output::Refuse { to: to(), error: failure(levels) }]),
-            Outcome::failed(Fault::Refused(failure(levels))),
+            worked(vec![Output::Refuse { to: to(), error: failure(levels).into() }]),
+            Outcome::failed(Fault::Refused(failure(levels).into())),
         ]
     };
     for outcome in outcomes(MAX_VALUE_DEPTH) {

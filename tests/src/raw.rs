@@ -80,7 +80,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Raw<S> {
         let join = Join { mode, kind, room, role: Role::Player, private: false, ticket: None, invite: None };
         self.say(&ClientFrame::Join { id: 1, join, options: NIL }).await;
         match self.hear().await {
-            Heard::Frame(BrokerFrame::Joined { joined, .. }) => joined,
+            Heard::Frame(BrokerFrame::Joined { joined, .. }) => *joined,
             other => panic!("not joined but {other:?}"),
         }
     }

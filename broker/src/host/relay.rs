@@ -60,7 +60,7 @@ struct Relay {
 
 impl Host for Relay {
     fn submit(&mut self, input: &Input) {
-        self.outcome = Some(self.handle(&input.cause).unwrap_or_else(|f| Outcome::failed(Fault::Refused(f))));
+        self.outcome = Some(self.handle(&input.cause).unwrap_or_else(|f| Outcome::failed(Fault::Refused(f.into()))));
     }
 
     fn poll_outcome(&mut self, _cx: &mut Context<'_>) -> Poll<Result<Outcome, Gone>> {

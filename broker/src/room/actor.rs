@@ -287,7 +287,7 @@ impl RoomActor {
             Some(Upset::Fail(failure)) => {
                 self.note_failure();
                 self.failed = true;
-                self.state.fail(failure);
+                self.state.fail(*failure);
             }
         }
     }
@@ -412,6 +412,6 @@ impl RoomActor {
     /// Answers, behind all that the room says, what came from somebody who is a member no more.
     fn too_late(&mut self, slot: Arc<MemberSlot>, id: Option<u64>, no: Option<u64>) {
         let error = Failure { room: Some(self.room.no()), no, ..ErrorCode::RoomClosed.into() };
-        self.late.push((slot, BrokerFrame::Error { id, error }));
+        self.late.push((slot, BrokerFrame::Error { id, error: error.into() }));
     }
 }

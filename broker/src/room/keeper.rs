@@ -32,7 +32,7 @@ pub(super) enum Upset {
     /// Show all members a fresh view: what they have seen is not what the handler remembers.
     Resync,
     /// End.
-    Fail(Failure),
+    Fail(Box<Failure>),
 }
 
 /// What has happened since it was last taken.
@@ -115,6 +115,7 @@ impl Keeper {
                 }
                 Asked::Answered(outcome) => break outcome,
                 Asked::Broken(failure) => {
+                    let failure = Box::new(failure);
                     return (Outcome::failed(Fault::Refused(failure.clone())), Some(Upset::Fail(failure)));
                 }
                 Asked::NotYet => {}
@@ -269,7 +270,7 @@ impl Keeper {
                 self.host = Some(host);
                 None
             }
-            Err(failure) => Some(Upset::Fail(failure)),
+            Err(failure) => Some(Upset::Fail(failure.into())),
         }
     }
 

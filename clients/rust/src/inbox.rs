@@ -85,18 +85,18 @@ impl Inbox {
             BrokerFrame::Latest { room, place, type_, key, payload } => {
                 self.message(room, place, type_, Some(key), payload)
             }
-            BrokerFrame::View { joined, handled, view } => self.view(joined, handled, view),
+            BrokerFrame::View { joined, handled, view } => self.view(*joined, handled, view),
             BrokerFrame::Handled { room, no, tick } => self.event(room, RoomEvent::Handled { no, tick }),
             BrokerFrame::Refused { room, place, no, id: None, error } => {
-                self.event(room, RoomEvent::Refused { place: Some(place), no, error })
+                self.event(room, RoomEvent::Refused { place: Some(place), no, error: *error })
             }
-            BrokerFrame::Error { id: None, error } => Ok(self.complaint(error)),
+            BrokerFrame::Error { id: None, error } => Ok(self.complaint(*error)),
             BrokerFrame::Closed { room, place: _, code, result } => self.closed(room, code, result),
             BrokerFrame::Types { room, first, names } => self.types(room, first, &names),
-            BrokerFrame::Joined { id, joined, view } => self.joined(id, joined, view),
+            BrokerFrame::Joined { id, joined, view } => self.joined(id, *joined, view),
             BrokerFrame::Reply { id, payload, .. } => Ok(self.answer(id, Ok(Answer::Reply(payload)))),
             BrokerFrame::Refused { id: Some(id), error, .. } | BrokerFrame::Error { id: Some(id), error } => {
-                Ok(self.answer(id, Err(ClientError::Refused(error))))
+                Ok(self.answer(id, Err(ClientError::Refused(*error))))
             }
             BrokerFrame::Done { id } => Ok(self.answer(id, Ok(Answer::Done))),
             BrokerFrame::Pong { time, server_time } => {

@@ -153,9 +153,11 @@ pub(crate) async fn hello(options: &Options, resume: Option<ResumeWish>) -> Resu
 /// The first frame must answer hello, or say why it is not answered.
 fn hello_answer(codec: Codec, frame: &Bytes) -> Result<HelloAnswer, ClientError> {
     match BrokerFrame::decode(codec, frame)? {
-        BrokerFrame::Welcome(welcome) => Ok(HelloAnswer::Welcome(welcome)),
-        BrokerFrame::Resumed { welcome, received, rooms } => Ok(HelloAnswer::Resumed { welcome, received, rooms }),
-        BrokerFrame::Error { error, .. } => Err(ClientError::Refused(error)),
+        BrokerFrame::Welcome(welcome) => Ok(HelloAnswer::Welcome(*welcome)),
+        BrokerFrame::Resumed { welcome, received, rooms } => {
+            Ok(HelloAnswer::Resumed { welcome: *welcome, received, rooms })
+        }
+        BrokerFrame::Error { error, .. } => Err(ClientError::Refused(*error)),
         _ => Err(ClientError::Protocol("the first frame is no welcome".to_owned())),
     }
 }

@@ -55,11 +55,11 @@ impl Session {
         let terms = ResumeTerms { token, ack_frames: 8, ack_bytes: 65_536 };
         let welcome = Welcome { resume: Some(terms), ..kept_welcome("") };
         let answer = match wish.token {
-            None => BrokerFrame::Welcome(welcome),
+            None => BrokerFrame::Welcome(Box::new(welcome)),
             Some(shown) => {
                 // The newest, or the one before when the newest did not arrive.
                 assert!(shown == format!("t{}", self.token) || shown == format!("t{}", self.token - 1), "{shown}");
-                BrokerFrame::Resumed { welcome, received: self.taken, rooms: vec![] }
+                BrokerFrame::Resumed { welcome: Box::new(welcome), received: self.taken, rooms: vec![] }
             }
         };
         // Should the client not hear of it, it comes with the old one again.
@@ -102,7 +102,9 @@ impl Session {
                 return;
             }
             ClientFrame::Ping { .. } => return,
-            ClientFrame::Join { id, .. } => self.said.push(BrokerFrame::Joined { id, joined: arena(), view: NIL }),
+            ClientFrame::Join { id, .. } => {
+                self.said.push(BrokerFrame::Joined { id, joined: Box::new(arena()), view: NIL });
+            }
             ClientFrame::Send { payload, .. } => {
                 self.said.push(BrokerFrame::Publish { room: ROOM, place, type_: 2, payload });
             }

@@ -91,7 +91,7 @@ async fn requests_and_joins_under_way_survive() {
         let again = fake.resumed("t2", 2, 1, 1).await;
         assert!(matches!(again[0], ClientFrame::Join { id, .. } if id == join));
         fake.reply(first, &"done").await;
-        fake.say(BrokerFrame::Joined { id: join, joined: other(), view: NIL }).await;
+        fake.say(BrokerFrame::Joined { id: join, joined: Box::new(other()), view: NIL }).await;
         fake
     };
     let (reply, joined, _fake) =
@@ -174,12 +174,12 @@ async fn a_view_takes_the_place_of_what_was_missed() {
     drop(fake);
     let (mut fake, _) = door.accept_again().await;
     let rooms = vec![outcome(Recovered::View)];
-    fake.say(BrokerFrame::Resumed { welcome: kept_welcome("t2"), received: 1, rooms }).await;
+    fake.say(BrokerFrame::Resumed { welcome: Box::new(kept_welcome("t2")), received: 1, rooms }).await;
     assert_eq!(fake.heard().await, ClientFrame::Ack { received: 1 });
     for (seq, why) in [(41, ViewReason::CameBack), (50, ViewReason::FellBehind)] {
         let types = ["buy", "sold"].map(String::from).to_vec();
         let joined = Joined { seq: Seq(seq), index: 3, types, routes: 1, ..arena() };
-        fake.say(BrokerFrame::View { joined, handled: 12, view: payload(&"as of now") }).await;
+        fake.say(BrokerFrame::View { joined: Box::new(joined), handled: 12, view: payload(&"as of now") }).await;
         fake.publish(1, &"new").await;
         let event = room.recv().await.unwrap();
         assert_eq!(event.decode::<String>().unwrap(), "as of now");
@@ -202,7 +202,7 @@ async fn a_room_may_have_ended_meanwhile() {
     let (mut fake, _) = door.accept_again().await;
     let ended = Recovery { reason: Some("expired".into()), ..outcome(Recovered::Lost) };
     let rooms = vec![ended.clone()];
-    fake.say(BrokerFrame::Resumed { welcome: kept_welcome("t2"), received: 1, rooms }).await;
+    fake.say(BrokerFrame::Resumed { welcome: Box::new(kept_welcome("t2")), received: 1, rooms }).await;
     assert_eq!(fake.heard().await, ClientFrame::Ack { received: 1 });
     fake.close_room("expired").await;
     assert_eq!(room.recv().await, Some(RoomEvent::Closed { code: "expired".into(), result: NIL }));
@@ -234,7 +234,7 @@ async fn nothing_of_a_lost_session_gets_into_the_next() {
         room.send("move", &2).unwrap();
         let (mut fake, asked) = door.accept_again().await;
         assert_eq!(asked, wish("t1", 1));
-        fake.say(BrokerFrame::Welcome(Welcome { lost: Some("unknown".into()), ..kept_welcome("u1") })).await;
+        fake.say(BrokerFrame::Welcome(Box::new(Welcome { lost: Some("unknown".into()), ..kept_welcome("u1") }))).await;
         fake
     };
     let (reply, joined, subscribed, mut fake) = tokio::join!(
@@ -306,7 +306,7 @@ async fn frames_and_bytes_are_acknowledged_in_time() {
         drop(fake);
         let (mut fake, _) = door.accept_again().await;
         let welcome = Welcome { resume, ..kept_welcome("t2") };
-        fake.say(BrokerFrame::Resumed { welcome, received: 1, rooms: vec![] }).await;
+        fake.say(BrokerFrame::Resumed { welcome: Box::new(welcome), received: 1, rooms: vec![] }).await;
         assert_eq!(fake.heard().await, ClientFrame::Ack { received: 1 });
         for _ in 0..2 * due {
             fake.publish(2, &"x".repeat(290)).await;
@@ -343,7 +343,7 @@ async fn a_position_that_cannot_be_ends_the_client() {
     let (parlor, _fake, mut door) = kept(quiet()).await;
     drop(_fake);
     let (mut fake, _) = door.accept_again().await;
-    fake.say(BrokerFrame::Resumed { welcome: kept_welcome("t2"), received: 1, rooms: vec![] }).await;
+    fake.say(BrokerFrame::Resumed { welcome: Box::new(kept_welcome("t2")), received: 1, rooms: vec![] }).await;
     idle().await;
     assert!(matches!(parlor.lifecycle().recv().await, Some(LifecycleEvent::Closed(end)) if end.code == 1002));
 }
@@ -354,7 +354,7 @@ async fn a_session_that_was_not_kept_begins_anew() {
     let (parlor, mut fake) = tokio::join!(Parlor::through(connector, quiet()), async {
         let (mut fake, _) = door.accept().await;
         // A broker that knows nothing of resuming.
-        fake.say(BrokerFrame::Welcome(fake::welcome())).await;
+        fake.say(BrokerFrame::Welcome(Box::new(fake::welcome()))).await;
         fake
     });
     let parlor = parlor.unwrap();
@@ -365,7 +365,7 @@ async fn a_session_that_was_not_kept_begins_anew() {
     disconnected(&mut lifecycle, 1).await;
     let (mut fake, asked) = door.accept_again().await;
     assert_eq!(asked, ResumeWish::default());
-    fake.say(BrokerFrame::Welcome(kept_welcome("u1"))).await;
+    fake.say(BrokerFrame::Welcome(Box::new(kept_welcome("u1")))).await;
     assert_eq!(lifecycle.recv().await, Some(LifecycleEvent::Renewed));
     join_again(&parlor, &mut fake).await;
 }

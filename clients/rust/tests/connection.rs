@@ -28,7 +28,7 @@ async fn a_session_begins_over_tcp() {
     let (parlor, hello) = tokio::join!(Parlor::connect(&url, options), async {
         let mut fake = Fake::accept(listener.accept().await.unwrap().0).await;
         let hello = fake.heard().await;
-        fake.say(BrokerFrame::Welcome(Welcome { session: "s".into(), ..welcome() })).await;
+        fake.say(BrokerFrame::Welcome(Box::new(Welcome { session: "s".into(), ..welcome() }))).await;
         hello
     });
     assert_eq!(parlor.unwrap().session(), "s");
@@ -79,7 +79,7 @@ async fn malformed_frames_end_the_connection() {
     let elsewhere = BrokerFrame::Publish { room: RoomNo(9), place, type_: 0, payload: payload(&1) };
     let untyped = BrokerFrame::Publish { room: ROOM, place, type_: 3, payload: payload(&1) };
     let gap = BrokerFrame::Types { room: ROOM, first: 4, names: vec!["x".into()] };
-    let twice = BrokerFrame::Joined { id: 99, joined: arena(), view: payload(&()) };
+    let twice = BrokerFrame::Joined { id: 99, joined: Box::new(arena()), view: payload(&()) };
     let mut bad: Vec<Vec<u8>> = [elsewhere, untyped, gap, twice].iter().map(encoded).collect();
     bad.extend([vec![], vec![0xc1], vec![0x91], vec![0x90], vec![0x92, 36, 7], vec![0x92, 34, 0xdf], b"[42]".to_vec()]);
     // Every cut of a good frame.
@@ -119,7 +119,7 @@ async fn the_lifecycle_tells_errors_and_the_end() {
     let (parlor, mut fake) = session(quiet()).await;
     let mut lifecycle = parlor.lifecycle();
     let error = Failure::from(ErrorCode::BadFrame);
-    fake.say(BrokerFrame::Error { id: None, error: error.clone() }).await;
+    fake.say(BrokerFrame::Error { id: None, error: Box::new(error.clone()) }).await;
     fake.hang_up(4201, "frame_too_large").await;
     assert_eq!(lifecycle.recv().await, Some(LifecycleEvent::Error(error)));
     let end = (4201, "frame_too_large".to_owned(), CloseKind::ClientFault);

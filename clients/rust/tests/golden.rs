@@ -129,10 +129,10 @@ fn event(golden: &Golden, frame: BrokerFrame) -> Option<RoomEvent> {
             RoomEvent::Message { place, name, key: Some(key), payload: golden.payload() }
         }
         BrokerFrame::Refused { room: ROOM, place, no, id: None, error } => {
-            RoomEvent::Refused { place: Some(place), no, error }
+            RoomEvent::Refused { place: Some(place), no, error: *error }
         }
         BrokerFrame::Error { id: None, error } if error.room == Some(ROOM) => {
-            RoomEvent::Refused { place: None, no: error.no?, error }
+            RoomEvent::Refused { place: None, no: error.no?, error: *error }
         }
         BrokerFrame::Closed { code, .. } => RoomEvent::Closed { code, result: golden.payload() },
         BrokerFrame::Handled { room: ROOM, no, tick } => RoomEvent::Handled { no, tick },
@@ -164,7 +164,7 @@ async fn golden_answers_reach_their_callers() {
                     assert_eq!(to_payload(&reply.unwrap()).unwrap(), golden.payload(), "{}", golden.name);
                 }
                 (BrokerFrame::Refused { error, .. } | BrokerFrame::Error { error, .. }, true) => {
-                    assert_eq!(reply.unwrap_err().failure(), Some(&error), "{}", golden.name);
+                    assert_eq!(reply.unwrap_err().failure(), Some(&*error), "{}", golden.name);
                 }
                 _ => assert_code(reply, "outcome_unknown"),
             }
@@ -192,7 +192,7 @@ async fn golden_joins_open_rooms() {
                 continue;
             };
             let (parlor, mut fake) = session(quiet().codec(codec)).await;
-            let (room, _) = tokio::join!(parlor.join_or_create("arena", &()), fake.admit_to(joined.clone()));
+            let (room, _) = tokio::join!(parlor.join_or_create("arena", &()), fake.admit_to(*joined.clone()));
             let room = room.unwrap();
             assert_eq!((room.id(), room.number(), room.role()), (&joined.id, joined.room, joined.role));
             assert_eq!((room.place().seq, room.place().index), (joined.seq, joined.index));
@@ -280,7 +280,7 @@ async fn the_client_comes_back_with_golden_frames() {
     let (mut fake, asked) = door.accept_again().await;
     assert_eq!(asked, wish("t1", 17));
     let welcome = kept_welcome("AAAAAAAAAAE");
-    fake.say(BrokerFrame::Resumed { welcome, received: 1, rooms: vec![] }).await;
+    fake.say(BrokerFrame::Resumed { welcome: Box::new(welcome), received: 1, rooms: vec![] }).await;
     assert_eq!(fake.heard_raw().await, wire("ack"));
     drop(fake);
     let (_, asked) = door.accept_again().await;

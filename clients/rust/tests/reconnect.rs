@@ -68,7 +68,7 @@ async fn a_broker_that_shuts_down_ends_the_session_but_not_the_client() {
     let (joined, _fake) = tokio::join!(parlor.create("arena", &()), async {
         let (mut fake, asked) = door.accept_again().await;
         assert_eq!(asked, ResumeWish::default());
-        fake.say(BrokerFrame::Welcome(kept_welcome("u1"))).await;
+        fake.say(BrokerFrame::Welcome(Box::new(kept_welcome("u1")))).await;
         fake.admit().await;
         fake
     });
@@ -83,7 +83,7 @@ async fn one_connection_is_all_when_that_is_asked_for() {
     let (parlor, fake) = tokio::join!(Parlor::through(connector, quiet().once()), async {
         let (mut fake, hello) = door.accept().await;
         assert_eq!(hello.resume, None);
-        fake.say(BrokerFrame::Welcome(fake::welcome())).await;
+        fake.say(BrokerFrame::Welcome(Box::new(fake::welcome()))).await;
         fake
     });
     drop(fake);
@@ -205,7 +205,7 @@ async fn a_link_that_is_half_open_is_noticed_in_time() {
         assert!(began.elapsed() <= Duration::from_secs(15), "{:?} for {ping_every:?}", began.elapsed());
         assert!(began.elapsed() >= Duration::from_secs(10));
         drop(fake);
-        again.say(BrokerFrame::Resumed { welcome: kept_welcome("t2"), received: 1, rooms: vec![] }).await;
+        again.say(BrokerFrame::Resumed { welcome: Box::new(kept_welcome("t2")), received: 1, rooms: vec![] }).await;
         assert!(matches!(again.heard().await, ClientFrame::Send { .. }));
     }
 }
@@ -232,7 +232,7 @@ async fn with_provider(first: Welcome) -> (Parlor, Fake, Door) {
     let (parlor, fake) = tokio::join!(Parlor::through(connector, options), async {
         let (mut fake, hello) = door.accept().await;
         assert_eq!(hello.token.as_deref(), Some("token 1"));
-        fake.say(BrokerFrame::Welcome(first)).await;
+        fake.say(BrokerFrame::Welcome(Box::new(first))).await;
         fake
     });
     (parlor.unwrap(), fake, door)

@@ -42,7 +42,7 @@ async fn refusals_keep_their_code_and_parameters() {
         fake.refuse(1, Some(id), poor).await;
         let id = fake.heard_request().await;
         let error = Failure::from(ErrorCode::QueueFull).about(ROOM, 2);
-        fake.say(BrokerFrame::Error { id: Some(id), error }).await;
+        fake.say(BrokerFrame::Error { id: Some(id), error: Box::new(error) }).await;
     };
     let client = async {
         let error = room.request::<()>("buy", &7).await.unwrap_err();

@@ -83,7 +83,7 @@ async fn a_refused_join_says_why() {
     let refuse = async {
         let ClientFrame::Join { id, .. } = fake.heard().await else { panic!() };
         let error = Failure::from(ErrorCode::RoomFull).with("max_players", 16);
-        fake.say(BrokerFrame::Error { id: Some(id), error }).await;
+        fake.say(BrokerFrame::Error { id: Some(id), error: Box::new(error) }).await;
     };
     let (room, ()) = tokio::join!(parlor.create("arena", &()), refuse);
     let error = room.unwrap_err();
@@ -151,7 +151,7 @@ async fn events_come_in_order_up_to_the_close() {
     fake.publish(2, &"first").await;
     fake.refuse(1, None, Failure::app("not_your_turn", "wait")).await;
     let full = Failure::from(ErrorCode::QueueFull).about(ROOM, 2);
-    fake.say(BrokerFrame::Error { id: None, error: full.clone() }).await;
+    fake.say(BrokerFrame::Error { id: None, error: Box::new(full.clone()) }).await;
     fake.say(BrokerFrame::Handled { room: ROOM, no: 3, tick: 120 }).await;
     fake.close_room("kicked").await;
 

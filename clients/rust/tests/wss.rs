@@ -45,7 +45,7 @@ async fn a_client_comes_back_over_tls() {
     let (parlor, fake) = tokio::join!(Parlor::connect(&url, quiet().root_certificate(AUTHORITY)), async {
         let mut fake = accept(&listener).await;
         fake.hello().await;
-        fake.say(BrokerFrame::Welcome(kept_welcome("t1"))).await;
+        fake.say(BrokerFrame::Welcome(Box::new(kept_welcome("t1")))).await;
         fake
     });
     let _parlor = parlor.unwrap();

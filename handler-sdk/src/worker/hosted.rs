@@ -66,7 +66,8 @@ impl Hosted {
     pub(super) fn handle(&mut self, input: &Input, max_frame: usize) -> Result<Outcome, OutOfOrder> {
         self.advance(input)?;
         let runner = self.runner.as_mut();
-        let mut outcome = runner.map_or_else(|| Outcome::failed(Fault::Refused(gone())), |runner| runner.handle(input));
+        let mut outcome =
+            runner.map_or_else(|| Outcome::failed(Fault::Refused(gone().into())), |runner| runner.handle(input));
         if let Err(Fault::Panicked(text)) = &mut outcome.result {
             let end = (0..=MAX_PANIC.min(text.len())).rev().find(|end| text.is_char_boundary(*end));
             text.truncate(end.unwrap_or_default());
@@ -78,7 +79,7 @@ impl Hosted {
             self.undo(input);
         }
         let why = format!("an outcome that is over the largest frame, of {max_frame} bytes");
-        Ok(Outcome::failed(Fault::Refused(Failure::from(ErrorCode::OutputFailed).because(why))))
+        Ok(Outcome::failed(Fault::Refused(Failure::from(ErrorCode::OutputFailed).because(why).into())))
     }
 
     /// Whom the handler has let in, and the broker will not, has to go again.

@@ -107,7 +107,7 @@ mod tests {
             Output::Latest { topic: name().into(), key: "k".repeat(300), name: name().into(), payload: payload() },
             Output::Forget { topic: name().into(), key: "k".repeat(70_000) },
             Output::Reply { to, payload: payload() },
-            Output::Refuse { to, error: failure() },
+            Output::Refuse { to, error: failure().into() },
             Output::SetTopics { player: PlayerId(u32::MAX), topics: (0..200).flat_map(|_| topics()).collect() },
             Output::After { delay_ms: far, event: name().into(), payload: payload() },
             Output::Cancel { timer: TimerId(place) },
@@ -122,7 +122,7 @@ mod tests {
             assert!(encoded(&outcome) <= weight(&outcome), "{output:?}");
         }
         for outcome in [
-            Outcome::failed(Fault::Refused(failure())),
+            Outcome::failed(Fault::Refused(failure().into())),
             Outcome::failed(Fault::Panicked("p".repeat(70_000))),
             Outcome { view: Some(payload()), result: Ok(()), outputs: Vec::new() },
         ] {

@@ -15,20 +15,20 @@ use crate::id::{Place, PlayerId, RoomId, RoomNo, Seq};
 #[derive(Clone, Debug, PartialEq)]
 #[allow(missing_docs, reason = "PROTOCOL.md describes each frame")]
 pub enum BrokerFrame {
-    Welcome(Welcome),
-    Joined { id: u64, joined: Joined, view: Bytes },
+    Welcome(Box<Welcome>),
+    Joined { id: u64, joined: Box<Joined>, view: Bytes },
     Types { room: RoomNo, first: u32, names: Vec<String> },
     Publish { room: RoomNo, place: Place, type_: u32, payload: Bytes },
     Reply { room: RoomNo, place: Place, id: u64, payload: Bytes },
-    Refused { room: RoomNo, place: Place, no: u64, id: Option<u64>, error: Failure },
+    Refused { room: RoomNo, place: Place, no: u64, id: Option<u64>, error: Box<Failure> },
     Closed { room: RoomNo, place: Place, code: String, result: Bytes },
-    Error { id: Option<u64>, error: Failure },
+    Error { id: Option<u64>, error: Box<Failure> },
     Done { id: u64 },
     Pong { time: f64, server_time: u64 },
     Handled { room: RoomNo, no: u64, tick: u64 },
     Acked { received: u64 },
-    Resumed { welcome: Welcome, received: u64, rooms: Vec<Recovery> },
-    View { joined: Joined, handled: u64, view: Bytes },
+    Resumed { welcome: Box<Welcome>, received: u64, rooms: Vec<Recovery> },
+    View { joined: Box<Joined>, handled: u64, view: Bytes },
     Latest { room: RoomNo, place: Place, type_: u32, key: String, payload: Bytes },
 }
 

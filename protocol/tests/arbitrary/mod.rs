@@ -167,6 +167,9 @@ fn join() -> impl Strategy<Value = Join> {
 
 fn from_broker(payload: BoxedStrategy<Bytes>) -> impl Strategy<Value = BrokerFrame> {
     let id = || option::of(uint());
+    let welcome = || welcome().prop_map(Box::new);
+    let joined = || joined().prop_map(Box::new);
+    let failure = || failure().prop_map(Box::new);
     prop_oneof![
         welcome().prop_map(BrokerFrame::Welcome),
         (uint(), joined(), payload.clone()).prop_map(|(id, joined, view)| BrokerFrame::Joined { id, joined, view }),

@@ -30,7 +30,10 @@ pub(crate) fn outcome() -> BoxedStrategy<Outcome> {
         outputs,
         view,
     });
-    let fault = prop_oneof![failure().prop_map(Fault::Refused), "\\PC{0,80}".prop_map(Fault::Panicked)];
+    let fault = prop_oneof![
+        failure().prop_map(|failure| Fault::Refused(failure.into())),
+        "\\PC{0,80}".prop_map(Fault::Panicked)
+    ];
     prop_oneof![3 => worked, 1 => fault.prop_map(Outcome::failed)].boxed()
 }
 
@@ -187,7 +190,7 @@ fn output() -> BoxedStrategy<Output> {
         }),
         (topic(), text()).prop_map(|(topic, key)| Output::Forget { topic, key }),
         (origin(), payload()).prop_map(|(to, payload)| Output::Reply { to, payload }),
-        (origin(), failure()).prop_map(|(to, error)| Output::Refuse { to, error }),
+        (origin(), failure()).prop_map(|(to, error)| Output::Refuse { to, error: error.into() }),
         (player_id(), vec(topic(), 0..4)).prop_map(|(player, topics)| Output::SetTopics { player, topics }),
         (uint(), owned(), bytes()).prop_map(|(delay_ms, event, payload)| Output::After { delay_ms, event, payload }),
         place().prop_map(|timer| Output::Cancel { timer: TimerId(timer) }),
@@ -260,7 +263,11 @@ fn cause() -> BoxedStrategy<Cause> {
         }),
         (uint(), uint()).prop_map(|(count, elapsed_us)| Cause::Tick { count, elapsed_us }),
         (place(), owned(), bytes()).prop_map(|(id, event, payload)| Cause::Timer { id: TimerId(id), event, payload }),
-        (place(), owned(), result()).prop_map(|(id, name, result)| Cause::Work { id: WorkId(id), name, result }),
+        (place(), owned(), result()).prop_map(|(id, name, result)| Cause::Work {
+            id: WorkId(id),
+            name,
+            result: result.map_err(Box::new)
+        }),
         (shared(), payload()).prop_map(|(name, payload)| Cause::Event { name, payload }),
         (close, uint()).prop_map(|(why, grace_ms)| Cause::Close { why, grace_ms }),
     ]

@@ -55,16 +55,16 @@ fn sessions() -> Vec<(&'static str, BrokerFrame)> {
     let kept = Welcome { resume: Some(terms), ..welcome() };
     let lost = Welcome { lost: Some("expired".into()), ..kept.clone() };
     let known = Welcome { account: "ann".into(), expires: Some(1_785_934_800_000), ..welcome() };
-    let resumed = Welcome { resume: Some(next), ..welcome() };
+    let resumed = Box::new(Welcome { resume: Some(next), ..welcome() });
     let room = |room, no, outcome| Recovery { room: RoomNo(room), no, outcome, frames: None, reason: None };
     let recovered = Recovery { frames: Some(3), ..room(7, 12, Recovered::Frames) };
     let closed = Recovery { reason: Some("closed".into()), ..room(9, 0, Recovered::Lost) };
     let rooms = vec![recovered.clone(), room(8, 4, Recovered::View), closed];
     vec![
-        ("welcome", BrokerFrame::Welcome(welcome())),
-        ("welcome_kept", BrokerFrame::Welcome(kept)),
-        ("welcome_lost", BrokerFrame::Welcome(lost)),
-        ("welcome_token", BrokerFrame::Welcome(known)),
+        ("welcome", BrokerFrame::Welcome(welcome().into())),
+        ("welcome_kept", BrokerFrame::Welcome(kept.into())),
+        ("welcome_lost", BrokerFrame::Welcome(lost.into())),
+        ("welcome_token", BrokerFrame::Welcome(known.into())),
         ("resumed", BrokerFrame::Resumed { welcome: resumed.clone(), received: 13, rooms: vec![recovered] }),
         ("resumed_all_outcomes", BrokerFrame::Resumed { welcome: resumed.clone(), received: MAX_UINT, rooms }),
         ("resumed_no_rooms", BrokerFrame::Resumed { welcome: resumed, received: 0, rooms: Vec::new() }),
@@ -103,13 +103,13 @@ fn joins() -> Vec<(&'static str, BrokerFrame)> {
     let open = Joined { invite: Some("7KQ2-XM4P".into()), ..player.clone() };
     let again = Joined { seq: Seq(41), ..player.clone() };
     vec![
-        ("view", BrokerFrame::View { joined: again, handled: 12, view: view() }),
-        ("view_nil", BrokerFrame::View { joined: bare.clone(), handled: 0, view: NIL }),
-        ("joined_invite", BrokerFrame::Joined { id: 1, joined: open, view: view() }),
-        ("joined", BrokerFrame::Joined { id: 1, joined: player, view: view() }),
-        ("joined_spectator", BrokerFrame::Joined { id: MAX_UINT, joined: bare, view: NIL }),
-        ("joined_late", BrokerFrame::Joined { id: 70_000, joined: late, view: view() }),
-        ("joined_relay", BrokerFrame::Joined { id: 1, joined: relay, view: payload(kept) }),
+        ("view", BrokerFrame::View { joined: again.into(), handled: 12, view: view() }),
+        ("view_nil", BrokerFrame::View { joined: bare.clone().into(), handled: 0, view: NIL }),
+        ("joined_invite", BrokerFrame::Joined { id: 1, joined: open.into(), view: view() }),
+        ("joined", BrokerFrame::Joined { id: 1, joined: player.into(), view: view() }),
+        ("joined_spectator", BrokerFrame::Joined { id: MAX_UINT, joined: bare.into(), view: NIL }),
+        ("joined_late", BrokerFrame::Joined { id: 70_000, joined: late.into(), view: view() }),
+        ("joined_relay", BrokerFrame::Joined { id: 1, joined: relay.into(), view: payload(kept) }),
     ]
 }
 
@@ -166,7 +166,7 @@ fn latest() -> Vec<(&'static str, BrokerFrame)> {
 
 fn answers() -> Vec<(&'static str, BrokerFrame)> {
     let reply = |id, value| BrokerFrame::Reply { room: ROOM, place: at(6, 0), id, payload: payload(value) };
-    let refused = |no, id, error| BrokerFrame::Refused { room: ROOM, place: at(7, 0), no, id, error };
+    let refused = |no, id, error| BrokerFrame::Refused { room: ROOM, place: at(7, 0), no, id, error: Box::new(error) };
     let poor = || Failure::app("too_expensive", "you have 3 coins, it costs 10").with("coins", 3).with("price", 10);
     vec![
         ("reply", reply(2, json!({"coins": 3, "item": 7}))),
@@ -197,7 +197,7 @@ fn closes() -> Vec<(&'static str, BrokerFrame)> {
 }
 
 fn errors() -> Vec<(&'static str, BrokerFrame)> {
-    let error = |id, error| BrokerFrame::Error { id, error };
+    let error = |id, error| BrokerFrame::Error { id, error: Box::new(error) };
     let full = Failure::from(ErrorCode::RoomFull).with("max_players", 16).with("kind", "arena");
     let odd = Failure::from(ErrorCode::Internal)
         .with("float", 0.5)

@@ -37,7 +37,7 @@ impl Keeper {
                 upset = worse(upset, self.ready().await);
             }
             if let Some(Upset::Fail(failure)) = &upset {
-                moved = Err(failure.clone());
+                moved = Err((**failure).clone());
                 break;
             }
             match self.try_move(to).await {

@@ -44,14 +44,14 @@ impl Keeper {
                     info!(room = %self.room, kind = %self.kind.name, "the handler's process was lost in a replay");
                     if losses == LOSSES || all == MOST_LOSSES {
                         let why = format!("{all} processes have ended over a replay");
-                        return Some(Upset::Fail(Failure::from(ErrorCode::RoomFailed).because(why)));
+                        return Some(Upset::Fail(Failure::from(ErrorCode::RoomFailed).because(why).into()));
                     }
                 }
                 Err(Setback::Failed(why)) => {
                     failures += 1;
                     error!(room = %self.room, kind = %self.kind.name, failure = %why, "the handler cannot be made anew");
                     if failures == REPLAYS || why.code == ErrorCode::NoWorker.as_str() {
-                        return Some(Upset::Fail(Failure::from(ErrorCode::RoomFailed).because(why.text)));
+                        return Some(Upset::Fail(Failure::from(ErrorCode::RoomFailed).because(why.text).into()));
                     }
                 }
             }
@@ -116,7 +116,7 @@ impl Keeper {
         match self.kind.policy.on_divergence {
             OnDivergence::Resync => Upset::Resync,
             OnDivergence::Stop => {
-                Upset::Fail(Failure::from(ErrorCode::RoomFailed).because("a replay had other outputs"))
+                Upset::Fail(Failure::from(ErrorCode::RoomFailed).because("a replay had other outputs").into())
             }
         }
     }

@@ -86,7 +86,7 @@ impl<L: Link> RoomState<L> {
     fn let_in(&mut self, input: &Input, player: &Player, view: Bytes) {
         let Some((id, mut link)) = self.joining.take() else { return };
         let joined = self.introduce(input, player);
-        let frame = SharedFrame::new(BrokerFrame::Joined { id, joined, view });
+        let frame = SharedFrame::new(BrokerFrame::Joined { id, joined: joined.into(), view });
         if !link.can_read(&frame) {
             // The client would take the error for a join that failed, and everything of the room after it for nonsense. The handler
             // has let it in already, so it hears of it as of any member that is gone.
@@ -105,7 +105,7 @@ impl<L: Link> RoomState<L> {
         let (who, handled) = (member.player.clone(), member.handled);
         member.told = handled;
         let joined = self.introduce(input, &who);
-        let frame = SharedFrame::new(BrokerFrame::View { joined, handled, view });
+        let frame = SharedFrame::new(BrokerFrame::View { joined: joined.into(), handled, view });
         let Some(member) = self.members.get_mut(player) else { return };
         if member.link.can_read(&frame) {
             self.members.tell(player, &frame);
@@ -153,7 +153,7 @@ impl<L: Link> RoomState<L> {
     fn fault(&mut self, input: &Input, fault: Fault) {
         self.tally.faults += 1;
         let failure = match fault {
-            Fault::Refused(failure) => failure,
+            Fault::Refused(failure) => *failure,
             Fault::Panicked(text) => {
                 self.tally.panics.push(text);
                 ErrorCode::HandlerPanicked.into()
@@ -162,7 +162,7 @@ impl<L: Link> RoomState<L> {
         let panicked = failure.code == ErrorCode::HandlerPanicked.as_str();
         let place = Place { seq: input.seq, index: 0 };
         match &input.cause {
-            Cause::Message { from, .. } => self.refuse(place, *from, failure),
+            Cause::Message { from, .. } => self.refuse(place, *from, failure.into()),
             Cause::Join { .. } => {
                 if let Some((id, link)) = self.joining.take() {
                     self.turn_away(id, link, failure);
@@ -256,7 +256,7 @@ impl<L: Link> RoomState<L> {
         }
     }
 
-    fn refuse(&mut self, place: Place, to: Origin, error: Failure) {
+    fn refuse(&mut self, place: Place, to: Origin, error: Box<Failure>) {
         self.tally.told.push(error.code.clone());
         let frame = BrokerFrame::Refused { room: self.no, place, no: to.no, id: to.request, error };
         self.members.tell(to.player, &SharedFrame::new(frame));

@@ -303,7 +303,7 @@ impl<L: Link> RoomState<L> {
         }
         if !allowed {
             let failure = Failure::from(ErrorCode::TopicDenied).with("topic", topic);
-            self.members.tell(player, &SharedFrame::new(BrokerFrame::Error { id: Some(id), error: failure }));
+            self.members.tell(player, &SharedFrame::new(BrokerFrame::Error { id: Some(id), error: failure.into() }));
             self.tally.told.push(ErrorCode::TopicDenied.as_str().into());
             return None;
         }
@@ -319,7 +319,7 @@ impl<L: Link> RoomState<L> {
     /// Outside work has ended. The first result of a piece of work wins.
     pub fn work_done(&mut self, id: WorkId, name: String, result: Result<Bytes, Failure>) -> Option<Input> {
         let (_, _) = self.works.remove(&id)?;
-        Some(self.number(Cause::Work { id, name: name.into(), result }))
+        Some(self.number(Cause::Work { id, name: name.into(), result: result.map_err(Box::new) }))
     }
 
     /// Whether there is outside work that has not ended.
@@ -380,7 +380,7 @@ impl<L: Link> RoomState<L> {
     /// Tells somebody who came too late why.
     pub fn turn_away(&mut self, id: u64, mut link: L, failure: Failure) {
         self.tally.told.push(failure.code.clone());
-        link.deliver(&SharedFrame::new(BrokerFrame::Error { id: Some(id), error: failure }));
+        link.deliver(&SharedFrame::new(BrokerFrame::Error { id: Some(id), error: failure.into() }));
         self.departed.push(link);
     }
 

@@ -120,7 +120,7 @@ fn worked(outputs: Vec<Output>) -> Outcome {
 }
 
 fn refused(code: &str) -> Outcome {
-    Outcome::failed(Fault::Refused(Failure::app(code, "no")))
+    Outcome::failed(Fault::Refused(Failure::app(code, "no").into()))
 }
 
 fn newcomer(id: u64, role: Role, link: &Probe) -> Newcomer<Probe> {

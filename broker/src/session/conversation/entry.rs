@@ -213,7 +213,7 @@ impl Conversation {
         self.who = Some(Who { identity, name, guest, kept, away: false });
         let mut welcome = self.greeting(kept.then(|| place.next_generation()));
         welcome.lost = lost.map(str::to_owned);
-        self.say(&BrokerFrame::Welcome(welcome));
+        self.say(&BrokerFrame::Welcome(welcome.into()));
     }
 
     fn greeting(&self, generation: Option<u32>) -> Welcome {
@@ -317,7 +317,7 @@ impl Conversation {
         }
         self.registry().metrics().sessions_resumed.inc();
         let received = sabotage.taken(self.taken);
-        BrokerFrame::Resumed { welcome: self.greeting(Some(generation)), received, rooms }
+        BrokerFrame::Resumed { welcome: self.greeting(Some(generation)).into(), received, rooms }
     }
 }
 

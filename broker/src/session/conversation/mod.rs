@@ -279,7 +279,7 @@ impl Conversation {
     /// Tells the client what went wrong.
     pub(super) fn complain(&self, id: Option<u64>, error: Failure) {
         self.registry().metrics().failure(&error.code);
-        self.say(&BrokerFrame::Error { id, error });
+        self.say(&BrokerFrame::Error { id, error: error.into() });
     }
 
     fn say(&self, frame: &BrokerFrame) {

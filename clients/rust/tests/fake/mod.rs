@@ -136,7 +136,7 @@ pub async fn kept_with_buffer(options: Options, bytes: usize) -> (Parlor, Fake, 
     let broker = async {
         let (mut fake, hello) = door.accept().await;
         assert_eq!(hello.resume, Some(ResumeWish::default()));
-        fake.say(BrokerFrame::Welcome(kept_welcome("t1"))).await;
+        fake.say(BrokerFrame::Welcome(Box::new(kept_welcome("t1")))).await;
         fake
     };
     let (parlor, fake) = tokio::join!(Parlor::through(connector, options), broker);
@@ -227,7 +227,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Fake<S> {
     /// acknowledgement of `acked` frames, which comes behind `again` frames that are written again. Returns those.
     pub async fn resumed(&mut self, token: &str, received: u64, again: usize, acked: u64) -> Vec<ClientFrame> {
         let rooms = vec![outcome(Recovered::Frames)];
-        self.say(BrokerFrame::Resumed { welcome: kept_welcome(token), received, rooms }).await;
+        self.say(BrokerFrame::Resumed { welcome: Box::new(kept_welcome(token)), received, rooms }).await;
         let mut frames = Vec::new();
         for _ in 0..again {
             frames.push(self.heard().await);
@@ -240,7 +240,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Fake<S> {
     pub async fn welcome(&mut self) {
         let hello = self.hello().await;
         assert_eq!(hello.resume, None);
-        self.say(BrokerFrame::Welcome(welcome())).await;
+        self.say(BrokerFrame::Welcome(Box::new(welcome()))).await;
     }
 
     /// Takes a join and lets the client into [`ROOM`]; returns what was asked.
@@ -251,7 +251,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Fake<S> {
     pub async fn admit_to(&mut self, joined: Joined) -> ClientFrame {
         let join = self.heard().await;
         let ClientFrame::Join { id, .. } = join else { panic!("{join:?} is no join") };
-        self.say(BrokerFrame::Joined { id, joined, view: payload(&["as of 4"]) }).await;
+        self.say(BrokerFrame::Joined { id, joined: Box::new(joined), view: payload(&["as of 4"]) }).await;
         join
     }
 
@@ -312,7 +312,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Fake<S> {
 
     pub async fn refuse(&mut self, no: u64, id: Option<u64>, error: Failure) {
         let place = self.next_place();
-        self.say(BrokerFrame::Refused { room: ROOM, place, no, id, error }).await;
+        self.say(BrokerFrame::Refused { room: ROOM, place, no, id, error: Box::new(error) }).await;
     }
 
     pub async fn close_room(&mut self, code: &str) {

@@ -87,7 +87,7 @@ fn outcomes() -> Vec<(&'static str, FromWorker)> {
         ..worked(vec![publish(Audience::AllBut(vec![ANN]), "came", json!({"player": 2}))])
     };
     let poor = Failure::app("too_expensive", "you have 3 coins, it costs 10").with("coins", 3).with("price", 10);
-    let refused = Outcome::failed(Fault::Refused(poor.clone()));
+    let refused = Outcome::failed(Fault::Refused(poor.clone().into()));
     let panicked = Outcome::failed(Fault::Panicked("index out of bounds".into()));
     let kick = worked(vec![Output::Kick { player: ANN, reason: payload(json!("idle")) }]);
     let load = worked(vec![Output::Run { name: "load".into(), arguments: payload(json!({"from": 2})) }]);
@@ -137,7 +137,7 @@ fn replies(poor: Failure) -> Vec<Output> {
     vec![
         Output::Reply { to: origin(), payload: payload(json!({"coins": 3})) },
         Output::Reply { to: Origin { no: MAX_UINT, request: None, ..origin() }, payload: NIL },
-        Output::Refuse { to: origin(), error: poor },
+        Output::Refuse { to: origin(), error: poor.into() },
     ]
 }
 

@@ -145,7 +145,7 @@ fn stays() -> Vec<(&'static str, Cause)> {
 fn events() -> Vec<(&'static str, Cause)> {
     let timer = TimerId(at(9, 1));
     let lost = Failure::from(ErrorCode::HandlerPanicked).because("the work ended without a result");
-    let lost = Cause::Work { id: WorkId(at(7, 0)), name: "load".into(), result: Err(lost) };
+    let lost = Cause::Work { id: WorkId(at(7, 0)), name: "load".into(), result: Err(lost.into()) };
     let close = |why| Cause::Close { why, grace_ms: 8000 };
     vec![
         ("inputs_tick", Cause::Tick { count: 120, elapsed_us: 50_000 }),

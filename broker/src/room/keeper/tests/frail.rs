@@ -70,7 +70,7 @@ impl State {
             return Outcome::failed(Fault::Panicked("poison".into()));
         }
         if said % 7 == 3 {
-            return Outcome::failed(Fault::Refused(Failure::app("no", "")));
+            return Outcome::failed(Fault::Refused(Failure::app("no", "").into()));
         }
         let payload = to_payload(&self.digest).unwrap();
         let outputs = vec![Output::Publish { to: Audience::All, name: "digest".into(), payload }; said as usize % 3];

@@ -103,8 +103,11 @@ impl Model {
     pub(super) fn follows(&mut self, player: PlayerId, id: u64, topic: &str) -> bool {
         let allowed = self.policy.client_topics.iter().any(|name| name == topic);
         let denied = || Failure::from(ErrorCode::TopicDenied).with("topic", topic);
-        let answer =
-            if allowed { BrokerFrame::Done { id } } else { BrokerFrame::Error { id: Some(id), error: denied() } };
+        let answer = if allowed {
+            BrokerFrame::Done { id }
+        } else {
+            BrokerFrame::Error { id: Some(id), error: Box::new(denied()) }
+        };
         self.tell(player, answer) && allowed
     }
 
@@ -194,7 +197,7 @@ impl Model {
             invite: None,
         };
         assert!(self.expected[link].is_empty(), "joined comes before anything else");
-        self.expected[link].push(BrokerFrame::Joined { id, joined, view });
+        self.expected[link].push(BrokerFrame::Joined { id, joined: Box::new(joined), view });
         let (given, chosen) = (BTreeSet::new(), BTreeSet::new());
         self.members.insert(player.id, Seat { link, role: player.role, given, chosen, handled: 0, told: 0 });
         assert_eq!(self.left.insert(player.id, 0), None, "a player number is used once");
@@ -203,14 +206,14 @@ impl Model {
 
     fn fails(&mut self, input: &Input, fault: &Fault) {
         let failure = match fault {
-            Fault::Refused(failure) => failure.clone(),
+            Fault::Refused(failure) => (**failure).clone(),
             Fault::Panicked(_) => ErrorCode::HandlerPanicked.into(),
         };
         let place = Place { seq: input.seq, index: 0 };
         match &input.cause {
             Cause::Message { from, .. } => {
                 let (no, id) = (from.no, from.request);
-                self.tell(from.player, BrokerFrame::Refused { room: ROOM, place, no, id, error: failure });
+                self.tell(from.player, BrokerFrame::Refused { room: ROOM, place, no, id, error: Box::new(failure) });
             }
             Cause::Join { .. } => {
                 let (id, link) = self.joining.take().expect("somebody asked");
@@ -233,8 +236,8 @@ impl Model {
                 }
             }
             Output::Refuse { to, error } => {
-                let (no, id, error) = (to.no, to.request, error.clone());
-                self.tell(to.player, BrokerFrame::Refused { room: ROOM, place, no, id, error });
+                let (no, id, error) = (to.no, to.request, (**error).clone());
+                self.tell(to.player, BrokerFrame::Refused { room: ROOM, place, no, id, error: Box::new(error) });
             }
             Output::SetTopics { player, topics } => {
                 if let Some(seat) = self.members.get_mut(player) {
@@ -313,7 +316,7 @@ impl Model {
     }
 
     fn turned_away(&mut self, id: u64, link: usize, error: Failure) {
-        self.expected[link].push(BrokerFrame::Error { id: Some(id), error });
+        self.expected[link].push(BrokerFrame::Error { id: Some(id), error: Box::new(error) });
         self.departed.push(link);
     }
 

@@ -89,7 +89,7 @@ fn replies_and_refusals_reach_those_who_asked_if_they_are_still_here() {
     let told = origin(1, 2, None);
     say(&mut state, told, worked(vec![Output::Reply { to: told, payload: payload(4) }]));
     say(&mut state, origin(1, 3, Some(41)), refused("no"));
-    let late = Output::Refuse { to: told, error: Failure::app("late", "") };
+    let late = Output::Refuse { to: told, error: Failure::app("late", "").into() };
     say(&mut state, origin(2, 1, None), worked(vec![late.clone()]));
     assert_eq!(
         ann.take(),

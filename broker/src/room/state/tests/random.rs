@@ -311,7 +311,9 @@ impl World {
                 Output::Publish { to: self.audience(), name: name.into(), payload: value }
             }
             50..60 => Output::Reply { to: any_asked(&mut self.rng, &self.asked), payload: value },
-            60..64 => Output::Refuse { to: any_asked(&mut self.rng, &self.asked), error: Failure::app("late", "") },
+            60..64 => {
+                Output::Refuse { to: any_asked(&mut self.rng, &self.asked), error: Failure::app("late", "").into() }
+            }
             64..74 => {
                 let topics = (0..self.rng.random_range(0..3)).map(|_| self.topic()).collect();
                 Output::SetTopics { player: self.anybody(), topics }
