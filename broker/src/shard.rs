@@ -1,7 +1,9 @@
 //! The threads that run rooms and the connections in them: one single-threaded runtime each, so that a room, its members and
 //! its handler need no hop between cores.
 
+use std::pin::pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::Context;
 use std::thread::JoinHandle;
 
 use parking_lot::Mutex;
@@ -10,7 +12,7 @@ use tokio::sync::oneshot;
 
 /// Tasks that have their turn before a thread looks for what has come in meanwhile: all that are ready, as a rule. So a room finds all that
 /// its members have said, and a socket gets all that is owed to it with one write. Nobody waits longer for it: who becomes ready is
-/// behind all who are.
+/// behind all who are, and who has more to do than one turn's worth asks for it [`again`].
 const TURN: u32 = 512;
 
 /// Which shard.
@@ -40,6 +42,13 @@ struct Thread {
     runtime: Handle,
     stop: Mutex<Option<oneshot::Sender<()>>>,
     join: Option<JoinHandle<()>>,
+}
+
+/// Asks for another turn of the task, behind all that is ready and what has come in meanwhile. Who woke itself instead could keep a thread
+/// from looking for a whole [`TURN`].
+pub(crate) fn again(cx: &mut Context<'_>) {
+    // It is ready with its next turn, which is what is asked for.
+    let _ = pin!(tokio::task::yield_now()).poll(cx);
 }
 
 impl Shards {
@@ -117,5 +126,42 @@ impl Drop for Thread {
         if let Some(join) = self.join.take().filter(|_| !own) {
             let _ = join.join();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+    use std::sync::Arc;
+    use std::task::Poll;
+
+    use tokio::io::AsyncReadExt;
+    use tokio::net::TcpStream;
+
+    use super::*;
+
+    #[test]
+    fn who_asks_for_turn_after_turn_does_not_keep_its_thread_from_looking_for_input() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let runtime =
+            tokio::runtime::Builder::new_current_thread().event_interval(1 << 20).enable_all().build().unwrap();
+        let turns = Arc::new(AtomicUsize::new(0));
+        let counted = turns.clone();
+        runtime.spawn(poll_fn(move |cx| {
+            counted.fetch_add(1, Ordering::Relaxed);
+            again(cx);
+            Poll::<()>::Pending
+        }));
+        let reader = async {
+            let mut here = TcpStream::connect(address).await.unwrap();
+            let (there, _) = listener.accept().unwrap();
+            drop(there);
+            turns.store(0, Ordering::Relaxed);
+            here.read_to_end(&mut Vec::new()).await.unwrap();
+        };
+        runtime.block_on(reader);
+        let turns = turns.load(Ordering::Relaxed);
+        assert!(turns < 1 << 19, "the thread had {turns} turns before it looked");
     }
 }

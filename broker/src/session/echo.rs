@@ -15,7 +15,7 @@ use super::connection::{Connection, Due, Heard};
 use super::socket::{Berth, Parked};
 use crate::config::Limits;
 use crate::outbox::{Frame, Outbox};
-use crate::wire;
+use crate::{shard, wire};
 
 /// As many messages at a time as a session reads.
 const READS: usize = 64;
@@ -89,7 +89,7 @@ impl Echo<'_> {
                 self.close(CloseCode::BadFrames);
             }
         }
-        cx.waker().wake_by_ref();
+        shard::again(cx);
         Poll::Pending
     }
 

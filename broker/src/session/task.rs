@@ -17,7 +17,7 @@ use super::conversation::{Checking, Conversation, Next};
 use super::place::{Offer, Place};
 use super::{Listed, Sessions};
 use crate::outbox::{Frame, Outbox};
-use crate::shard::{Lodger, ShardNo};
+use crate::shard::{self, Lodger, ShardNo};
 use crate::telemetry::count;
 use crate::wire;
 
@@ -232,7 +232,7 @@ impl Session {
                 self.close(CloseCode::BadFrames);
             }
         }
-        cx.waker().wake_by_ref();
+        shard::again(cx);
         Poll::Pending
     }
 

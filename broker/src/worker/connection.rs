@@ -20,6 +20,7 @@ use tokio_tungstenite::tungstenite::{Error as WsError, Message};
 use super::desk::Breach;
 use super::roster::Worker;
 use crate::config::Workers;
+use crate::shard;
 
 /// Messages that one turn reads, so that the other tasks of the thread have theirs.
 const READ: usize = 64;
@@ -152,7 +153,7 @@ impl Talk<'_> {
                 Message::Text(_) | Message::Frame(_) => return Err(End::Breach("a frame is a binary message".into())),
             }
         }
-        cx.waker().wake_by_ref();
+        shard::again(cx);
         Ok(())
     }
 
