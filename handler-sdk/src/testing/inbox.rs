@@ -207,10 +207,10 @@ impl Inner {
             BrokerFrame::Latest { type_, key, payload, .. } => self.hear(*type_, payload, Some(key)),
             BrokerFrame::Reply { id, payload, .. } => self.answers.push((*id, Ok(payload.clone()))),
             BrokerFrame::Refused { no, id, error, .. } => match id {
-                Some(id) => self.answers.push((*id, Err(*error.clone()))),
-                None => self.refusals.push((*no, *error.clone())),
+                Some(id) => self.answers.push((*id, Err((**error).clone()))),
+                None => self.refusals.push((*no, (**error).clone())),
             },
-            BrokerFrame::Error { error, .. } => self.error = Some(*error.clone()),
+            BrokerFrame::Error { error, .. } => self.error = Some((**error).clone()),
             BrokerFrame::Closed { code, result, .. } => {
                 self.closed = Some(Closed { code: code.clone(), result: value(result) });
             }

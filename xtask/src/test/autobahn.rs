@@ -25,7 +25,7 @@ pub(super) fn run() -> Result<(), Failure> {
     };
     let suite = install(&python)?;
     let name = "echo-broker";
-    let binaries = proc::build_binaries(&["--workspace", "--bin", name])?;
+    let binaries = proc::build_binaries(&["--workspace", "--test", "it", "--bin", name])?;
     let broker = Server::start(&mut Command::new(binaries.get(name).ok_or("Cargo did not say where it is")?))?;
     let folder = home();
     let settings = json!({

@@ -1,6 +1,7 @@
 //! The steps of `cargo xtask test`: what each runs, and with what around it.
 //!
-//! They name the workspace, not a package: a package alone has other features, and all would be built once more.
+//! Where they can, they name the workspace and a test, not a package or a program: those alone have other features, for which all would be
+//! built once more.
 
 use super::{autobahn, fuzz};
 use crate::proc::{self, Failure, Server};
@@ -157,7 +158,7 @@ impl Setting {
     /// Runs beside a broker of its own, whose address the tests find in `PARLOR_TEST_URL`.
     fn run_with_broker(&self, mut command: Command) -> Result<(), Failure> {
         let name = "test-broker";
-        let binaries = proc::build_binaries(&["--workspace", "--bin", name])?;
+        let binaries = proc::build_binaries(&["--workspace", "--test", "it", "--bin", name])?;
         let file = binaries.get(name).ok_or("Cargo did not say where the test broker is")?;
         let broker = Server::start(&mut Command::new(file))?;
         command.env("PARLOR_TEST_URL", format!("ws://{}", broker.address()));

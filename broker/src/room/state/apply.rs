@@ -153,7 +153,7 @@ impl<L: Link> RoomState<L> {
     fn fault(&mut self, input: &Input, fault: Fault) {
         self.tally.faults += 1;
         let failure = match fault {
-            Fault::Refused(failure) => *failure,
+            Fault::Refused(failure) => failure,
             Fault::Panicked(text) => {
                 self.tally.panics.push(text);
                 ErrorCode::HandlerPanicked.into()
@@ -162,19 +162,19 @@ impl<L: Link> RoomState<L> {
         let panicked = failure.code == ErrorCode::HandlerPanicked.as_str();
         let place = Place { seq: input.seq, index: 0 };
         match &input.cause {
-            Cause::Message { from, .. } => self.refuse(place, *from, failure.into()),
+            Cause::Message { from, .. } => self.refuse(place, *from, failure),
             Cause::Join { .. } => {
                 if let Some((id, link)) = self.joining.take() {
-                    self.turn_away(id, link, failure);
+                    self.turn_away(id, link, *failure);
                 }
             }
             Cause::View { player } => {
                 self.abandon(input, *player);
-                self.tally.untold.push(failure);
+                self.tally.untold.push(*failure);
             }
             // Without a beginning there is no room; those who wait are told the reason.
-            Cause::Open { .. } => self.end(place, "room_failed", &NIL, failure),
-            _ => self.tally.untold.push(failure),
+            Cause::Open { .. } => self.end(place, "room_failed", &NIL, *failure),
+            _ => self.tally.untold.push(*failure),
         }
         if panicked && self.kind.policy.on_panic == OnPanic::Close && !self.ended() {
             self.end(place, "room_failed", &NIL, ErrorCode::RoomFailed.into());

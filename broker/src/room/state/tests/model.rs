@@ -236,8 +236,8 @@ impl Model {
                 }
             }
             Output::Refuse { to, error } => {
-                let (no, id, error) = (to.no, to.request, (**error).clone());
-                self.tell(to.player, BrokerFrame::Refused { room: ROOM, place, no, id, error: Box::new(error) });
+                let (no, id, error) = (to.no, to.request, error.clone());
+                self.tell(to.player, BrokerFrame::Refused { room: ROOM, place, no, id, error });
             }
             Output::SetTopics { player, topics } => {
                 if let Some(seat) = self.members.get_mut(player) {
