@@ -15,7 +15,8 @@ use super::connection::{Connection, Due, Heard};
 use super::socket::{Berth, Parked};
 use crate::config::Limits;
 use crate::outbox::{Frame, Outbox};
-use crate::{shard, wire};
+use crate::shard;
+use crate::wire;
 
 /// As many messages at a time as a session reads.
 const READS: usize = 64;
