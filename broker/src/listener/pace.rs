@@ -11,8 +11,8 @@ use crate::session::Turn;
 /// Newcomers that each core has under way at once, from their connection to the answer to their first message. That takes some 0.2 ms,
 /// so that more would only wait for each other, and the rooms of the core for all of them.
 const NEWCOMERS: usize = 2;
-/// How long each core waits for one of them to end. Clients that take their time hold up the others no longer than that, so that 1,000
-/// a second come in on each core, however slow they are.
+/// How long each core waits for one of them to end. Clients that take their time hold up the others no longer than that, so that up to
+/// 1,000 a second come in on each core, however slow they are; fewer where its rooms keep it busy.
 const PATIENCE: Duration = Duration::from_millis(1);
 
 /// Lets the next one in, on one core, when one before it is done, or has had its time.
