@@ -2,14 +2,16 @@
 
 use std::cell::OnceCell;
 
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 use parlor_protocol::codec::{NIL, NotRepresentable};
-use parlor_protocol::{BrokerFrame, Codec, ErrorCode, Failure};
+use parlor_protocol::{BrokerFrame, Codec, ErrorCode, Failure, RoomNo};
 
 use crate::outbox::{Frame, Kind};
 
 /// Room for the longest header of a frame from a server (RFC 6455, section 5.2: no mask).
 const HEADER: usize = 10;
+/// Room for what nearly every frame has around its payload, that header included.
+const FRAMING: usize = HEADER + 48;
 /// Bytes beyond which frames for all members are not joined: the copy would cost more than it saves, and a writer takes no more at once.
 const MAX_JOINED: usize = 64 << 10;
 
@@ -40,7 +42,7 @@ struct Encoded {
 }
 
 fn encode_or_replace(codec: Codec, frame: &BrokerFrame) -> Encoded {
-    let mut out = Vec::with_capacity(HEADER + 48 + payload_len(frame));
+    let mut out = Vec::with_capacity(FRAMING + payload_len(frame));
     out.resize(HEADER, 0);
     let encoded = frame.encode_into(codec, &mut out);
     let whole = encoded.is_ok();
@@ -74,7 +76,13 @@ impl SharedFrame {
 
     /// The frame for an outbox of this codec.
     pub(crate) fn outgoing(&self, codec: Codec) -> Frame {
-        let (kind, room) = match &self.frame {
+        let (kind, room) = self.kind();
+        Frame { bytes: self.bytes(codec), kind, room }
+    }
+
+    /// What it is to an outbox, and whose.
+    fn kind(&self) -> (Kind, Option<RoomNo>) {
+        match &self.frame {
             BrokerFrame::Publish { room, .. } | BrokerFrame::Types { room, .. } | BrokerFrame::Handled { room, .. } => {
                 (Kind::Publish, Some(*room))
             }
@@ -86,8 +94,7 @@ impl SharedFrame {
             BrokerFrame::Error { error, .. } => (Kind::Kept, error.room),
             frame if frame.is_counted() => (Kind::Kept, None),
             _ => (Kind::Passing, None),
-        };
-        Frame { bytes: self.bytes(codec), kind, room }
+        }
     }
 
     /// What it says.
@@ -103,6 +110,21 @@ impl SharedFrame {
     /// Whether connections of `codec` get it as it is, and not an error in its place.
     pub fn fits(&self, codec: Codec) -> bool {
         self.encoded(codec).whole
+    }
+
+    /// Adds the bytes for connections of `codec` to those of other frames. `false` when it has no form in the codec; what was added is then
+    /// of no use.
+    fn append_to(&self, codec: Codec, out: &mut Vec<u8>) -> bool {
+        if let Some(encoded) = self.encoded[codec as usize].get() {
+            out.extend_from_slice(&encoded.bytes);
+            return encoded.whole;
+        }
+        let start = out.len();
+        out.resize(start + HEADER, 0);
+        let whole = self.frame.encode_into(codec, out).is_ok();
+        let begins = start + write_header(codec, &mut out[start..]);
+        out.drain(start..begins);
+        whole
     }
 
     fn encoded(&self, codec: Codec) -> &Encoded {
@@ -134,23 +156,33 @@ impl<'f> Run<'f> {
     }
 
     fn join(&self, codec: Codec) -> Option<Frame> {
-        let pieces: Vec<_> = self.frames.iter().map(|frame| frame.encoded(codec)).collect();
-        let len = pieces.iter().map(|piece| piece.bytes.len()).sum();
-        if len > MAX_JOINED || pieces.iter().any(|piece| !piece.whole) {
+        if let [only] = self.frames {
+            return only.fits(codec).then(|| only.outgoing(codec));
+        }
+        // Seen beforehand, so that what is too much is not encoded in vain.
+        let expected: usize = self.frames.iter().map(|frame| payload_len(&frame.frame)).sum();
+        if expected > MAX_JOINED {
             return None;
         }
-        if let [only] = self.frames {
-            return Some(only.outgoing(codec));
-        }
-        let mut bytes = Vec::with_capacity(len);
-        pieces.iter().for_each(|piece| bytes.extend_from_slice(&piece.bytes));
-        let room = self.frames.first().and_then(|frame| frame.outgoing(codec).room);
-        Some(Frame { bytes: bytes.into(), kind: Kind::Run(pieces.len() as u32), room })
+        // Written straight into one piece, since hardly any of them is asked for by itself.
+        let mut bytes = Vec::with_capacity(expected + self.frames.len() * FRAMING);
+        let whole = self.frames.iter().all(|frame| frame.append_to(codec, &mut bytes));
+        let room = self.frames.first().and_then(|frame| frame.kind().1);
+        let joined = Frame { bytes: bytes.into(), kind: Kind::Run(self.frames.len() as u32), room };
+        (whole && joined.bytes.len() <= MAX_JOINED).then_some(joined)
     }
 }
 
-/// Puts the WebSocket header right before the frame that begins at [`HEADER`].
+/// The frame that begins at [`HEADER`], with its WebSocket header right before it.
 fn with_header(codec: Codec, mut out: Vec<u8>) -> Bytes {
+    let start = write_header(codec, &mut out);
+    let mut bytes = Bytes::from(out);
+    bytes.advance(start);
+    bytes
+}
+
+/// Puts the WebSocket header right before the frame that begins at [`HEADER`]. Returns where it begins.
+fn write_header(codec: Codec, out: &mut [u8]) -> usize {
     const FIN: u8 = 0x80;
     let opcode = match codec {
         Codec::MsgPack => 2,
@@ -174,7 +206,7 @@ fn with_header(codec: Codec, mut out: Vec<u8>) -> Bytes {
         }
     };
     out[start] = FIN | opcode;
-    Bytes::from(out).slice(start..)
+    start
 }
 
 fn payload_len(frame: &BrokerFrame) -> usize {
@@ -211,7 +243,7 @@ fn replacement(frame: &BrokerFrame, why: &NotRepresentable) -> BrokerFrame {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use parlor_protocol::{Place, RoomNo, Seq};
+    use parlor_protocol::{Place, Seq};
     use tokio_tungstenite::tungstenite::protocol::Role;
     use tokio_tungstenite::tungstenite::{Message, WebSocket};
 
@@ -240,6 +272,35 @@ mod tests {
         let (first, second) = (shared.bytes(Codec::MsgPack), shared.bytes(Codec::MsgPack));
         assert_eq!(first.as_ptr(), second.as_ptr());
         assert_eq!(shared.bytes(Codec::Json)[0], 0x81);
+    }
+
+    #[test]
+    fn a_run_is_its_frames_one_behind_the_other() {
+        for codec in [Codec::MsgPack, Codec::Json] {
+            let frames: Vec<_> =
+                [0, 50, 118, 126, 127, 5_000].map(|size| SharedFrame::new(publish(vec![7; size]))).into();
+            // Some have been asked for already.
+            let _ = (frames[1].bytes(codec), frames[5].bytes(codec));
+            let joined = Run::new(&frames).joined(codec).cloned().expect("not too much");
+            let one_by_one: Vec<u8> = frames.iter().flat_map(|frame| frame.bytes(codec)).collect();
+            assert_eq!((&joined.bytes[..], joined.kind, joined.room), (&one_by_one[..], Kind::Run(6), Some(RoomNo(7))));
+        }
+    }
+
+    #[test]
+    fn what_is_too_much_or_has_no_form_is_not_joined() {
+        let shared = |payload: Bytes| {
+            let (room, place) = (RoomNo(7), Place::default());
+            SharedFrame::new(BrokerFrame::Publish { room, place, type_: 0, payload })
+        };
+        let frames = [shared(NIL), shared(Bytes::from_static(&[0xd4, 1, 2]))];
+        assert!(Run::new(&frames).joined(Codec::Json).is_none() && Run::new(&frames).joined(Codec::MsgPack).is_some());
+        let [half, tenth] = [MAX_JOINED / 2, MAX_JOINED / 10].map(|size| SharedFrame::new(publish(vec![200; size])));
+        let frames = [half, tenth];
+        // As JSON each byte becomes several.
+        assert!(Run::new(&frames).joined(Codec::Json).is_none() && Run::new(&frames).joined(Codec::MsgPack).is_some());
+        let frames = [publish(vec![7; MAX_JOINED]), publish(vec![7; 1])].map(SharedFrame::new);
+        assert!(Run::new(&frames).joined(Codec::MsgPack).is_none());
     }
 
     #[test]

@@ -313,7 +313,7 @@ impl<R: Room> TestRoom<R> {
     }
 
     fn work_done(&mut self, work: WorkStart, result: Result<Bytes>) {
-        let input = self.state.work_done(work.id, work.name.into_owned(), result);
+        let input = self.state.work_done(work.id, work.name.into_owned(), result.map_err(Box::new));
         self.handle_all(input);
     }
 

@@ -89,10 +89,20 @@ fn whole(bytes: &[u8], len: usize) -> Result<(), Malformed> {
     if len == bytes.len() { Ok(()) } else { Err(Malformed::Trailing) }
 }
 
+/// Levels of nearly all messages: to clear the place for many more would take longer than to read one.
+const SHALLOW: usize = 8;
+
 fn len_within(bytes: &[u8], max_depth: usize) -> Result<usize, Malformed> {
+    match len_on::<SHALLOW>(bytes, max_depth.min(SHALLOW - 1)) {
+        Err(Malformed::TooDeep) if max_depth >= SHALLOW => len_on::<{ MAX_LEVELS + 1 }>(bytes, max_depth),
+        len => len,
+    }
+}
+
+fn len_on<const LEVELS: usize>(bytes: &[u8], max_depth: usize) -> Result<usize, Malformed> {
     let mut scan = Scan { rest: bytes };
     // How many values are still owed on each open level; the outermost owes the one that is measured.
-    let mut owed = [0u64; MAX_LEVELS + 1];
+    let mut owed = [0u64; LEVELS];
     owed[0] = 1;
     let mut depth = 0;
     loop {

@@ -3,6 +3,12 @@
 use bytes::{Buf, Bytes};
 use parlor_protocol::RoomNo;
 
+/// Bytes up to which a frame is rather copied than written as a piece of its own: to pass a piece to the kernel, and to let go of what is
+/// shared, takes longer than to copy so much.
+const SMALL: usize = 512;
+/// Bytes that are joined at most.
+const JOINED: usize = 16 << 10;
+
 /// A frame on its way out, and what may become of it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Frame {
@@ -18,7 +24,7 @@ pub enum Kind {
     Kept,
     /// May be replaced by a view of its room.
     Publish,
-    /// So many publishes of one room, one behind the other: what a batch said to all, joined once for everybody.
+    /// So many publishes of one room, one behind the other: what a batch said to all, joined once for everybody, or small ones.
     Run(u32),
     /// A view: what the room owes is paid.
     View,
@@ -41,6 +47,21 @@ impl Frame {
     /// A frame that is not counted.
     pub(crate) fn passing(bytes: Bytes) -> Self {
         Self { bytes, kind: Kind::Passing, room: None }
+    }
+
+    /// Makes one of what a room's batch has for one session, if that is small publishes.
+    pub(crate) fn join_small(frames: &mut Vec<Self>) {
+        let [first, _, ..] = &frames[..] else { return };
+        let room = first.room;
+        let joins = |frame: &Self| frame.kind == Kind::Publish && frame.room == room && frame.bytes.len() <= SMALL;
+        let len = frames.iter().map(|frame| frame.bytes.len()).sum();
+        if len > JOINED || !frames.iter().all(joins) {
+            return;
+        }
+        let mut bytes = Vec::with_capacity(len);
+        let count = frames.len() as u32;
+        frames.drain(..).for_each(|frame| bytes.extend_from_slice(&frame.bytes));
+        frames.push(Self { bytes: bytes.into(), kind: Kind::Run(count), room });
     }
 
     /// For how many counted frames it stands.
@@ -93,5 +114,37 @@ fn wire_len(bytes: &[u8]) -> usize {
         [_, 126, high, low, ..] => 4 + usize::from(u16::from_be_bytes([*high, *low])),
         [_, short, ..] => 2 + usize::from(*short),
         _ => bytes.len(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn publish(room: u32, bytes: &[u8]) -> Frame {
+        Frame { bytes: Bytes::copy_from_slice(bytes), kind: Kind::Publish, room: Some(RoomNo(room)) }
+    }
+
+    #[test]
+    fn small_publishes_of_a_room_become_one_run() {
+        let mut frames = vec![publish(1, b"a"), publish(1, &[7; SMALL]), publish(1, b"c")];
+        let all = frames.iter().flat_map(|frame| frame.bytes.clone()).collect();
+        Frame::join_small(&mut frames);
+        assert_eq!(frames, [Frame { bytes: all, kind: Kind::Run(3), room: Some(RoomNo(1)) }]);
+    }
+
+    #[test]
+    fn whatever_else_there_is_stays_as_it_is() {
+        let many = vec![publish(1, &[7; SMALL]); JOINED / SMALL + 1];
+        let reply = Frame { kind: Kind::Kept, ..publish(1, b"b") };
+        let large = publish(1, &[7; SMALL + 1]);
+        let [one, other] = [publish(1, b"a"), publish(2, b"a")];
+        for frames in
+            [vec![], vec![one.clone()], vec![one.clone(), reply], vec![one.clone(), large], vec![one, other], many]
+        {
+            let mut joined = frames.clone();
+            Frame::join_small(&mut joined);
+            assert_eq!(joined, frames);
+        }
     }
 }

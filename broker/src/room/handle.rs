@@ -139,23 +139,22 @@ impl RoomHandle {
         *self.kind.write() = kind;
     }
 
-    /// The message type that a client means. A name is one of the present version; a number is one of those that the client was told when it
-    /// came in, and names the same type for as long as the room lives.
+    /// The message type that a client means, and how many messages of one member may wait. A name is one of the present version; a number is
+    /// one of those that the client was told when it came in, and names the same type for as long as the room lives.
     ///
     /// # Errors
     /// As for [`Kind::resolve`].
-    pub fn resolve(&self, type_: &TypeRef) -> Result<Arc<str>, ErrorCode> {
+    pub(crate) fn takes(&self, type_: &TypeRef) -> Result<(Arc<str>, u32), ErrorCode> {
+        // Looked at once for both: it is for every message.
         let kind = self.kind.read();
-        if Arc::ptr_eq(&kind, &self.opened_as) {
-            return kind.resolve(type_);
-        }
-        match type_ {
-            TypeRef::Name(_) => kind.resolve(type_),
-            TypeRef::Number(number) => {
+        let name = match type_ {
+            TypeRef::Number(number) if !Arc::ptr_eq(&kind, &self.opened_as) => {
                 let told = self.opened_as.routes().get(*number as usize).ok_or(ErrorCode::UnknownType)?;
                 kind.resolve(&TypeRef::Name(told.to_string()))
             }
-        }
+            _ => kind.resolve(type_),
+        };
+        Ok((name?, kind.policy.member_queue_len))
     }
 
     /// The code with which clients may join, if the kind asks for one.
@@ -235,7 +234,7 @@ impl RoomHandle {
 
     /// A result for a room that has closed is of use to nobody.
     pub(crate) fn work_done(&self, id: WorkId, name: String, result: Result<Bytes, Failure>) {
-        let _ = self.push(Arrival::WorkDone { id, name, result });
+        let _ = self.push(Arrival::WorkDone { id, name, result: result.map_err(Box::new) });
     }
 
     pub(crate) fn queue(&self) -> &RoomQueue {
@@ -362,8 +361,8 @@ mod tests {
         let listing = Listing { properties: BTreeMap::new(), door: Door::Open, private: false };
         let id = RoomId::parse("r").unwrap();
         let room = RoomHandle::new(RoomNo(1), id, kind(&["buy", "move", "say"], 1), None, ShardNo(0), listing);
-        let number = |n| room.resolve(&TypeRef::Number(n)).map(|name| name.to_string());
-        let name = |name: &str| room.resolve(&TypeRef::Name(name.into())).map(|name| name.to_string());
+        let taken = |type_| room.takes(&type_).map(|(name, _)| name.to_string());
+        let (number, name) = (|n| taken(TypeRef::Number(n)), |name: &str| taken(TypeRef::Name(name.into())));
         assert_eq!((number(1), name("say")), (Ok("move".into()), Ok("say".into())));
         assert!(room.try_seat(Role::Player) && !room.try_seat(Role::Player));
         room.note_failure();

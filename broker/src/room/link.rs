@@ -136,6 +136,7 @@ impl MemberLink {
         if self.pending.is_empty() {
             return;
         }
+        Frame::join_small(&mut self.pending);
         let count = self.pending.iter().map(Frame::held).sum::<usize>() as u64;
         let (pushed, wrote) = self.outbox.send_all(&mut self.pending, std::mem::take(&mut self.view_bytes));
         // Overflow ends the session, which then leaves the room by itself; a closing one is about to.

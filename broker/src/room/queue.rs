@@ -76,7 +76,7 @@ pub enum Arrival {
         /// The work function.
         name: String,
         /// What came of it.
-        result: Result<Bytes, Failure>,
+        result: Result<Bytes, Box<Failure>>,
     },
     /// The room is to be closed.
     Close(CloseWhy),
@@ -215,7 +215,10 @@ impl Inner {
     }
 
     fn take(&mut self, into: &mut VecDeque<Arrival>) {
-        into.append(&mut self.items);
+        match into.is_empty() {
+            true => std::mem::swap(into, &mut self.items),
+            false => into.append(&mut self.items),
+        }
         (self.refusable, self.bytes) = (0, 0);
     }
 }

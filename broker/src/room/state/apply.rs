@@ -44,7 +44,7 @@ impl<L: Link> RoomState<L> {
                             works.push(WorkStart { id, name, arguments });
                         }
                         Output::Close { result: given } => result = Some(given),
-                        output => self.release(place, output.clone(), joiner),
+                        output => self.release(place, output, joiner),
                     }
                 }
                 let count = outcome.outputs.len() as u32;
@@ -181,34 +181,36 @@ impl<L: Link> RoomState<L> {
         }
     }
 
-    fn release(&mut self, place: Place, output: Output, joiner: Option<PlayerId>) {
+    fn release(&mut self, place: Place, output: &Output, joiner: Option<PlayerId>) {
         match output {
-            Output::Publish { to, name, payload } => self.publish(place, &to, &name, payload, joiner),
-            Output::Reply { to, payload } => self.reply(place, to, payload),
-            Output::Refuse { to, error } => self.refuse(place, to, error),
+            Output::Publish { to, name, payload } => self.publish(place, to, name, payload.clone(), joiner),
+            Output::Reply { to, payload } => self.reply(place, *to, payload),
+            Output::Refuse { to, error } => self.refuse(place, *to, error.clone()),
             Output::SetTopics { player, topics } => {
-                let new = self.members.set_given(player, topics);
-                self.show_latest(player, new);
+                let new = self.members.set_given(*player, topics.clone());
+                self.show_latest(*player, new);
             }
-            Output::Latest { topic, key, name, payload } => self.publish_latest(place, topic, key, &name, payload),
-            Output::Forget { topic, key } => self.latest.forget(topic, key),
+            Output::Latest { topic, key, name, payload } => {
+                self.publish_latest(place, topic, key.clone(), name, payload.clone());
+            }
+            Output::Forget { topic, key } => self.latest.forget(topic.clone(), key.clone()),
             Output::After { delay_ms, event, payload } => {
                 // Later than now, so that an event that sets itself anew cannot hold the time still.
-                let at_us = self.now_us.saturating_add(delay_ms.max(1).saturating_mul(1000));
-                self.timers.set(TimerId(place), at_us, event, payload);
+                let at_us = self.now_us.saturating_add(delay_ms.max(&1).saturating_mul(1000));
+                self.timers.set(TimerId(place), at_us, event.clone(), payload.clone());
             }
-            Output::Cancel { timer } => self.timers.cancel(timer),
-            Output::Kick { player, reason } => self.kick(place, player, reason),
+            Output::Cancel { timer } => self.timers.cancel(*timer),
+            Output::Kick { player, reason } => self.kick(place, *player, reason.clone()),
             Output::SetProperty { name, value } => {
                 self.shown_changed = true;
                 match value {
-                    serde_json::Value::Null => self.shown.properties.remove(&name),
-                    value => self.shown.properties.insert(name, value),
+                    serde_json::Value::Null => self.shown.properties.remove(name),
+                    value => self.shown.properties.insert(name.clone(), value.clone()),
                 };
             }
             Output::Lock(door) => {
                 self.shown_changed = true;
-                self.shown.door = door;
+                self.shown.door = *door;
             }
             Output::Run { .. } | Output::Close { .. } => unreachable!("taken out by apply"),
         }
@@ -230,11 +232,11 @@ impl<L: Link> RoomState<L> {
     }
 
     /// The newest value of a key: kept for those who come later, and for those who follow the topic now.
-    fn publish_latest(&mut self, place: Place, topic: Topic, key: String, name: &str, payload: Bytes) {
+    fn publish_latest(&mut self, place: Place, topic: &Topic, key: String, name: &str, payload: Bytes) {
         let (room, type_) = (self.no, self.type_number(name));
         let value = BrokerFrame::Latest { room, place, type_, key: key.clone(), payload };
         let frame = self.latest.set(topic.clone(), key, |slot| SharedFrame::latest(value, slot));
-        self.members.tell_followers(&topic, frame, |member| member.away_until_us.is_none());
+        self.members.tell_followers(topic, frame, |member| member.away_until_us.is_none());
     }
 
     /// The number of a message type; all members learn a new one before it is first used.
@@ -249,9 +251,9 @@ impl<L: Link> RoomState<L> {
     }
 
     /// An answer to a message that was no request, or whose sender is gone, goes nowhere.
-    fn reply(&mut self, place: Place, to: Origin, payload: Bytes) {
+    fn reply(&mut self, place: Place, to: Origin, payload: &Bytes) {
         if let Some(id) = to.request {
-            let frame = BrokerFrame::Reply { room: self.no, place, id, payload };
+            let frame = BrokerFrame::Reply { room: self.no, place, id, payload: payload.clone() };
             self.members.tell(to.player, &SharedFrame::new(frame));
         }
     }

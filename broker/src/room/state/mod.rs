@@ -317,9 +317,9 @@ impl<L: Link> RoomState<L> {
     }
 
     /// Outside work has ended. The first result of a piece of work wins.
-    pub fn work_done(&mut self, id: WorkId, name: String, result: Result<Bytes, Failure>) -> Option<Input> {
+    pub fn work_done(&mut self, id: WorkId, name: String, result: Result<Bytes, Box<Failure>>) -> Option<Input> {
         let (_, _) = self.works.remove(&id)?;
-        Some(self.number(Cause::Work { id, name: name.into(), result: result.map_err(Box::new) }))
+        Some(self.number(Cause::Work { id, name: name.into(), result }))
     }
 
     /// Whether there is outside work that has not ended.

@@ -243,8 +243,8 @@ impl InRoom {
         if self.role == Role::Spectator {
             return Err(ErrorCode::Spectator.into());
         }
-        let name = self.room.resolve(type_).map_err(|code| Failure::from(code).with("type", type_))?;
-        if !self.slot.try_enqueue(self.room.kind().policy.member_queue_len) {
+        let (name, waiting) = self.room.takes(type_).map_err(|code| Failure::from(code).with("type", type_))?;
+        if !self.slot.try_enqueue(waiting) {
             return Err(ErrorCode::QueueFull.into());
         }
         let slot = self.slot.clone();
