@@ -15,6 +15,8 @@ use tokio::task::JoinSet;
 const CLIENTS: usize = 24;
 const ROOMS: usize = 6;
 const STEPS: usize = 150;
+/// Messages that are sent in a row, with a join before and a leave behind them.
+const BURST: usize = 30;
 
 /// Kicks and closes as it is told.
 #[derive(Default, Serialize, Deserialize)]
@@ -62,7 +64,9 @@ async fn accepted_is_handled_or_orphaned_or_closed() {
     let mut clients = JoinSet::new();
     for number in 0..CLIENTS {
         let codec = if number % 2 == 0 { Codec::Json } else { Codec::MsgPack };
-        let client = connect_with(&broker, Options::new().codec(codec)).await;
+        // It never waits for what it has sent, so all of that may be under way at once.
+        let options = Options::new().codec(codec).send_frames(STEPS * BURST);
+        let client = connect_with(&broker, options).await;
         clients.spawn(misbehave(client, fork(&mut rng)));
     }
     while let Some(ended) = clients.join_next().await {
@@ -105,7 +109,7 @@ async fn misbehave(client: Parlor, mut rng: ChaCha8Rng) {
             }
         }
         let Some(room) = rooms.last_mut() else { continue };
-        for _ in 0..rng.random_range(1..30) {
+        for _ in 0..rng.random_range(1..BURST - 1) {
             // Refused once the membership is over.
             let _ = room.send("move", &step(&mut rng));
         }
