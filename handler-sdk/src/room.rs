@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use ref_cast::RefCast;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -124,7 +125,8 @@ pub trait Room: Default + Serialize + DeserializeOwned + Send + 'static {
 }
 
 /// A MessagePack payload that has not been decoded yet.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, RefCast)]
+#[repr(transparent)]
 pub struct Payload(pub Bytes);
 
 impl Payload {

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use parlor_protocol::ErrorCode;
 use parlor_protocol::codec::{NIL, to_payload};
 use parlor_protocol::room::{Cause, Fault, Input, Outcome};
+use ref_cast::RefCast;
 use serde::{Deserialize, Serialize};
 
 use crate::ctx::{Ctx, Rules};
@@ -155,11 +156,11 @@ impl<R: Room> Running<R> {
         match cause {
             Cause::Open { room: id, seed, options } => {
                 (ctx.room, ctx.seed) = (id.clone(), *seed);
-                room.on_open(ctx, &Payload(options.clone()))?;
+                room.on_open(ctx, Payload::ref_cast(options))?;
             }
             Cause::Join { player, options, .. } => {
                 ctx.players.insert(player.id, player.clone());
-                room.on_join(ctx, player, &Payload(options.clone()))?;
+                room.on_join(ctx, player, Payload::ref_cast(options))?;
                 *let_in = true;
                 return view(room, ctx, player).map(Some);
             }
@@ -187,15 +188,15 @@ impl<R: Room> Running<R> {
             }
             Cause::Message { from, name, payload } => {
                 ctx.asked_by = Some(*from);
-                room.on_message(ctx, *from, name, &Payload(payload.clone()))?;
+                room.on_message(ctx, *from, name, Payload::ref_cast(payload))?;
             }
             Cause::Follow { .. } => {}
             Cause::Tick { count, elapsed_us } => {
                 ctx.tick = *count;
                 room.on_tick(ctx, Duration::from_micros(*elapsed_us))?;
             }
-            Cause::Timer { event, payload, .. } => room.on_event(ctx, event, &Payload(payload.clone()))?,
-            Cause::Event { name, payload } => room.on_event(ctx, name, &Payload(payload.clone()))?,
+            Cause::Timer { event, payload, .. } => room.on_event(ctx, event, Payload::ref_cast(payload))?,
+            Cause::Event { name, payload } => room.on_event(ctx, name, Payload::ref_cast(payload))?,
             Cause::Work { id, name, result } => {
                 room.on_work(ctx, *id, name, result.clone().map(Payload).map_err(|failure| *failure))?;
             }

@@ -82,7 +82,11 @@ pub(crate) fn check_levels(bytes: &[u8], levels: usize) -> Result<(), Malformed>
 
 /// The length of the first value in what was found to be well-formed already, however deep.
 pub(crate) fn next_len(checked: &[u8]) -> Result<usize, Malformed> {
-    len_within(checked, MAX_LEVELS)
+    match checked {
+        // A small number, as most fields of a frame are.
+        [0..=0x7f, ..] => Ok(1),
+        _ => len_within(checked, MAX_LEVELS),
+    }
 }
 
 fn whole(bytes: &[u8], len: usize) -> Result<(), Malformed> {

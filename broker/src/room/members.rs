@@ -131,11 +131,13 @@ impl<L: Link> Members<L> {
 
     /// Says something to those who follow the topic and are `wanted`.
     pub(crate) fn tell_followers(&mut self, topic: &Topic, frame: &SharedFrame, wanted: impl Fn(&Member<L>) -> bool) {
+        let mut from = 0;
         for player in self.topics.get(topic).map_or(&[][..], Vec::as_slice) {
-            if let Ok(at) = self.list.binary_search_by_key(player, |member| member.player.id)
-                && wanted(&self.list[at])
+            // Both are in the order of the numbers.
+            from = first_from(&self.list, from, *player);
+            if let Some(member) = self.list.get_mut(from).filter(|member| member.player.id == *player && wanted(member))
             {
-                self.list[at].tell(&self.said, frame);
+                member.tell(&self.said, frame);
             }
         }
     }
@@ -245,6 +247,18 @@ impl<L: Link> Members<L> {
     }
 }
 
+/// Where the first member from `from` on is whose number is not below `player`: found by steps that double, since those who follow a topic
+/// often came one after the other.
+fn first_from<L>(list: &[Member<L>], from: usize, player: PlayerId) -> usize {
+    let below = |member: &Member<L>| member.player.id < player;
+    let (mut start, mut step) = (from, 1);
+    while list.get(start + step - 1).is_some_and(below) {
+        (start, step) = (start + step, 2 * step);
+    }
+    let end = list.len().min(start + step);
+    start + list[start..end].partition_point(below)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -318,6 +332,23 @@ mod tests {
         members.remove(PlayerId(1));
         members.remove(PlayerId(3));
         assert!(members.topics.is_empty());
+    }
+
+    #[test]
+    fn whoever_follows_a_topic_is_found_however_far_apart_they_are() {
+        for gap in 1..60 {
+            let (mut members, here) = (members(130), Topic::Cell(0, 0));
+            let mut follow: Vec<_> = (1..=130).filter(|id| id % gap == 0 || id % 50 < 3).collect();
+            follow.iter().for_each(|id| drop(members.set_given(PlayerId(*id), vec![here.clone()])));
+            for gone in [1, 49, 51, 60, 130] {
+                members.remove(PlayerId(gone));
+                follow.retain(|id| *id != gone);
+            }
+            members.tell_followers(&here, &done(7), |member| member.player.id != PlayerId(101));
+            follow.retain(|id| *id != 101);
+            let heard = members.list.iter().filter(|member| member.link.0 == [[7]]);
+            assert_eq!(heard.map(|member| member.player.id.0).collect::<Vec<_>>(), follow, "{gap} apart");
+        }
     }
 
     #[test]
