@@ -1,4 +1,4 @@
-//! Frames as they leave: encoded once per codec, WebSocket header included, shared by all who get them.
+//! Frames as they leave: encoded once per codec, WebSocket header included, and shared: one by one, or a whole batch in one piece.
 
 use std::cell::OnceCell;
 
@@ -10,8 +10,10 @@ use crate::outbox::{Frame, Kind};
 
 /// Room for the longest header of a frame from a server (RFC 6455, section 5.2: no mask).
 const HEADER: usize = 10;
-/// Room for what nearly every frame has around its payload, that header included.
+/// Room for what nearly every frame has around its payload, the longest header included.
 const FRAMING: usize = HEADER + 48;
+/// What small frames have around it, as nearly all do of which there are many. What is left of the room is held for as long as they wait.
+const RUN_FRAMING: usize = 24;
 /// Bytes beyond which frames for all members are not joined: the copy would cost more than it saves, and a writer takes no more at once.
 const MAX_JOINED: usize = 64 << 10;
 
@@ -159,17 +161,20 @@ impl<'f> Run<'f> {
         if let [only] = self.frames {
             return only.fits(codec).then(|| only.outgoing(codec));
         }
-        // Seen beforehand, so that what is too much is not encoded in vain.
+        // Seen beforehand where it can be, so that little is encoded in vain.
         let expected: usize = self.frames.iter().map(|frame| payload_len(&frame.frame)).sum();
         if expected > MAX_JOINED {
             return None;
         }
-        // Written straight into one piece, since hardly any of them is asked for by itself.
-        let mut bytes = Vec::with_capacity(expected + self.frames.len() * FRAMING);
-        let whole = self.frames.iter().all(|frame| frame.append_to(codec, &mut bytes));
+        // Straight into one piece, and not once more for each: those who get them one by one, as who has sent one that is for all others,
+        // have asked for them before or are few.
+        let mut bytes = Vec::with_capacity(MAX_JOINED.min(expected + self.frames.len() * RUN_FRAMING));
+        let mut fits = |frame: &SharedFrame| frame.append_to(codec, &mut bytes) && bytes.len() <= MAX_JOINED;
+        if !self.frames.iter().all(&mut fits) {
+            return None;
+        }
         let room = self.frames.first().and_then(|frame| frame.kind().1);
-        let joined = Frame { bytes: bytes.into(), kind: Kind::Run(self.frames.len() as u32), room };
-        (whole && joined.bytes.len() <= MAX_JOINED).then_some(joined)
+        Some(Frame { bytes: bytes.into(), kind: Kind::Run(self.frames.len() as u32), room })
     }
 }
 
@@ -294,12 +299,19 @@ mod tests {
             SharedFrame::new(BrokerFrame::Publish { room, place, type_: 0, payload })
         };
         let frames = [shared(NIL), shared(Bytes::from_static(&[0xd4, 1, 2]))];
-        assert!(Run::new(&frames).joined(Codec::Json).is_none() && Run::new(&frames).joined(Codec::MsgPack).is_some());
+        for run in [&frames[..], &frames[1..]] {
+            assert!(Run::new(run).joined(Codec::Json).is_none() && Run::new(run).joined(Codec::MsgPack).is_some());
+        }
+        // The same where the error in its place has been asked for already.
+        assert!(!frames[1].fits(Codec::Json) && Run::new(&frames).joined(Codec::Json).is_none());
         let [half, tenth] = [MAX_JOINED / 2, MAX_JOINED / 10].map(|size| SharedFrame::new(publish(vec![200; size])));
         let frames = [half, tenth];
         // As JSON each byte becomes several.
         assert!(Run::new(&frames).joined(Codec::Json).is_none() && Run::new(&frames).joined(Codec::MsgPack).is_some());
         let frames = [publish(vec![7; MAX_JOINED]), publish(vec![7; 1])].map(SharedFrame::new);
+        assert!(Run::new(&frames).joined(Codec::MsgPack).is_none());
+        // Payloads that would fit, were it not for what is around them.
+        let frames: Vec<_> = (0..MAX_JOINED / 8).map(|_| shared(NIL)).collect();
         assert!(Run::new(&frames).joined(Codec::MsgPack).is_none());
     }
 

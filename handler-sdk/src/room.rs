@@ -125,6 +125,7 @@ pub trait Room: Default + Serialize + DeserializeOwned + Send + 'static {
 }
 
 /// A MessagePack payload that has not been decoded yet.
+// Of a message it is a view: a clone would cost an allocation each time.
 #[derive(Clone, Debug, PartialEq, RefCast)]
 #[repr(transparent)]
 pub struct Payload(pub Bytes);

@@ -93,7 +93,8 @@ fn whole(bytes: &[u8], len: usize) -> Result<(), Malformed> {
     if len == bytes.len() { Ok(()) } else { Err(Malformed::Trailing) }
 }
 
-/// Levels of nearly all messages: to clear the place for many more would take longer than to read one.
+/// Levels of nearly all messages, the outermost value included: to clear the place for all that may be would take longer than to read one.
+/// What is deeper is read again.
 const SHALLOW: usize = 8;
 
 fn len_within(bytes: &[u8], max_depth: usize) -> Result<usize, Malformed> {
@@ -229,6 +230,31 @@ mod tests {
         assert_eq!(check(&nested(MAX_DEPTH - 1, 0x90)), Ok(()));
         assert_eq!(check(&nested(MAX_DEPTH, 0x90)), Err(Malformed::TooDeep), "an empty array is a level too");
         assert_eq!(check(&nested(MAX_DEPTH, 0x80)), Err(Malformed::TooDeep), "an empty map is a level too");
+    }
+
+    #[test]
+    fn every_depth_is_told_from_the_next() {
+        for allowed in 0..=MAX_DEPTH {
+            for levels in (0..=2 * SHALLOW).chain(allowed.saturating_sub(1)..=allowed + 1) {
+                let fits = |bytes: &[u8], levels| {
+                    assert_eq!(
+                        check_within(bytes, allowed),
+                        if levels <= allowed { Ok(()) } else { Err(Malformed::TooDeep) }
+                    );
+                };
+                fits(&nested(levels, 0), levels);
+                fits(&nested(levels, 0x90), levels + 1);
+                // One of two values is deep, and whatever is wrong comes behind it.
+                let with = |tail: &[u8]| [&[0x92], &nested(levels, 0)[..], tail].concat();
+                fits(&with(&[0]), levels + 1);
+                if levels < allowed {
+                    assert_eq!(check_within(&with(&[]), allowed), Err(Malformed::Truncated));
+                    assert_eq!(check_within(&with(&[0xc1]), allowed), Err(Malformed::Reserved));
+                    assert_eq!(check_within(&with(&[0xa1, 0xff]), allowed), Err(Malformed::NotUtf8));
+                    assert_eq!(check_within(&with(&[0, 0]), allowed), Err(Malformed::Trailing));
+                }
+            }
+        }
     }
 
     #[test]

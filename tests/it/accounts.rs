@@ -15,7 +15,7 @@ use tokio::task::JoinSet;
 const CLIENTS: usize = 24;
 const ROOMS: usize = 6;
 const STEPS: usize = 150;
-/// Messages that are sent in a row, with a join before and a leave behind them.
+/// Frames of one step at most: a join, messages in a row, and a leave.
 const BURST: usize = 30;
 
 /// Kicks and closes as it is told.

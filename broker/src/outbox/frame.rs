@@ -6,8 +6,8 @@ use parlor_protocol::RoomNo;
 /// Bytes up to which a frame is rather copied than written as a piece of its own: to pass a piece to the kernel, and to let go of what is
 /// shared, takes longer than to copy so much.
 const SMALL: usize = 512;
-/// Bytes that are joined at most.
-const JOINED: usize = 16 << 10;
+/// Bytes that are joined for one session at most: of what it has acknowledged in part, all is kept.
+const MAX_JOINED: usize = 16 << 10;
 
 /// A frame on its way out, and what may become of it.
 #[derive(Clone, Debug, PartialEq)]
@@ -24,7 +24,8 @@ pub enum Kind {
     Kept,
     /// May be replaced by a view of its room.
     Publish,
-    /// So many publishes of one room, one behind the other: what a batch said to all, joined once for everybody, or small ones.
+    /// So many publishes of one room, one behind the other: what a batch said to all, joined once for everybody, or small
+    /// ones, joined for one session.
     Run(u32),
     /// A view: what the room owes is paid.
     View,
@@ -49,13 +50,14 @@ impl Frame {
         Self { bytes, kind: Kind::Passing, room: None }
     }
 
-    /// Makes one of what a room's batch has for one session, if that is small publishes.
+    /// Makes one of what a room's batch has for one session, if all of that is small publishes. Under load that is what there is many of: who
+    /// hears what happens around it, and nothing else.
     pub(crate) fn join_small(frames: &mut Vec<Self>) {
         let [first, _, ..] = &frames[..] else { return };
         let room = first.room;
         let joins = |frame: &Self| frame.kind == Kind::Publish && frame.room == room && frame.bytes.len() <= SMALL;
         let len = frames.iter().map(|frame| frame.bytes.len()).sum();
-        if len > JOINED || !frames.iter().all(joins) {
+        if len > MAX_JOINED || !frames.iter().all(joins) {
             return;
         }
         let mut bytes = Vec::with_capacity(len);
@@ -135,7 +137,7 @@ mod tests {
 
     #[test]
     fn whatever_else_there_is_stays_as_it_is() {
-        let many = vec![publish(1, &[7; SMALL]); JOINED / SMALL + 1];
+        let many = vec![publish(1, &[7; SMALL]); MAX_JOINED / SMALL + 1];
         let reply = Frame { kind: Kind::Kept, ..publish(1, b"b") };
         let large = publish(1, &[7; SMALL + 1]);
         let [one, other] = [publish(1, b"a"), publish(2, b"a")];

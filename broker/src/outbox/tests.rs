@@ -86,8 +86,10 @@ impl Rooms {
 
     /// So many publishes of one room, joined.
     fn run(&mut self, room: u32, count: u32) -> Frame {
-        let single: Vec<_> = (0..count).map(|_| self.frame(0, room, 3).bytes).collect();
-        Frame { bytes: single.concat().into(), kind: Kind::Run(count), room: Some(RoomNo(room)) }
+        let mut frames: Vec<_> = (0..count).map(|_| self.frame(0, room, 3)).collect();
+        Frame::join_small(&mut frames);
+        assert_eq!((frames.len(), frames[0].kind), (1, Kind::Run(count)));
+        frames.remove(0)
     }
 
     fn view(&self, room: RoomNo) -> Frame {

@@ -144,7 +144,7 @@ impl RoomHandle {
     ///
     /// # Errors
     /// As for [`Kind::resolve`].
-    pub(crate) fn takes(&self, type_: &TypeRef) -> Result<(Arc<str>, u32), ErrorCode> {
+    pub(crate) fn resolve(&self, type_: &TypeRef) -> Result<(Arc<str>, u32), ErrorCode> {
         // Looked at once for both: it is for every message.
         let kind = self.kind.read();
         let name = match type_ {
@@ -361,7 +361,7 @@ mod tests {
         let listing = Listing { properties: BTreeMap::new(), door: Door::Open, private: false };
         let id = RoomId::parse("r").unwrap();
         let room = RoomHandle::new(RoomNo(1), id, kind(&["buy", "move", "say"], 1), None, ShardNo(0), listing);
-        let taken = |type_| room.takes(&type_).map(|(name, _)| name.to_string());
+        let taken = |type_| room.resolve(&type_).map(|(name, _)| name.to_string());
         let (number, name) = (|n| taken(TypeRef::Number(n)), |name: &str| taken(TypeRef::Name(name.into())));
         assert_eq!((number(1), name("say")), (Ok("move".into()), Ok("say".into())));
         assert!(room.try_seat(Role::Player) && !room.try_seat(Role::Player));

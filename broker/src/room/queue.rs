@@ -215,6 +215,7 @@ impl Inner {
     }
 
     fn take(&mut self, into: &mut VecDeque<Arrival>) {
+        // Nearly always there is nothing to add to, and so nothing to move.
         match into.is_empty() {
             true => std::mem::swap(into, &mut self.items),
             false => into.append(&mut self.items),

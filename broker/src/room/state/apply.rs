@@ -216,7 +216,7 @@ impl<L: Link> RoomState<L> {
         }
     }
 
-    /// Encodes at most once per codec. The joiner's view contains what its own join told everybody, so it gets only what is
+    /// Encodes nothing: the frame is for all of its readers. The joiner's view contains what its own join told everybody, so it gets only what is
     /// meant for it alone.
     fn publish(&mut self, place: Place, to: &Audience, name: &str, payload: Bytes, joiner: Option<PlayerId>) {
         let type_ = self.type_number(name);

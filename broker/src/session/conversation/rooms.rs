@@ -243,7 +243,7 @@ impl InRoom {
         if self.role == Role::Spectator {
             return Err(ErrorCode::Spectator.into());
         }
-        let (name, waiting) = self.room.takes(type_).map_err(|code| Failure::from(code).with("type", type_))?;
+        let (name, waiting) = self.room.resolve(type_).map_err(|code| Failure::from(code).with("type", type_))?;
         if !self.slot.try_enqueue(waiting) {
             return Err(ErrorCode::QueueFull.into());
         }
