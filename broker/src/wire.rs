@@ -10,10 +10,6 @@ use crate::outbox::{Frame, Kind};
 
 /// Room for the longest header of a frame from a server (RFC 6455, section 5.2: no mask).
 const HEADER: usize = 10;
-/// Room for what nearly every frame has around its payload, the longest header included.
-const FRAMING: usize = HEADER + 48;
-/// What small frames have around it, as nearly all do of which there are many. What is left of the room is held for as long as they wait.
-const RUN_FRAMING: usize = 24;
 /// Bytes beyond which frames for all members are not joined: the copy would cost more than it saves, and a writer takes no more at once.
 const MAX_JOINED: usize = 64 << 10;
 
@@ -44,7 +40,7 @@ struct Encoded {
 }
 
 fn encode_or_replace(codec: Codec, frame: &BrokerFrame) -> Encoded {
-    let mut out = Vec::with_capacity(FRAMING + payload_len(frame));
+    let mut out = Vec::with_capacity(room_for(codec, 1, payload_len(frame)));
     out.resize(HEADER, 0);
     let encoded = frame.encode_into(codec, &mut out);
     let whole = encoded.is_ok();
@@ -168,7 +164,7 @@ impl<'f> Run<'f> {
         }
         // Straight into one piece, and not once more for each: those who get them one by one, as who has sent one that is for all others,
         // have asked for them before or are few.
-        let mut bytes = Vec::with_capacity(MAX_JOINED.min(expected + self.frames.len() * RUN_FRAMING));
+        let mut bytes = Vec::with_capacity(MAX_JOINED.min(room_for(codec, self.frames.len(), expected)));
         let mut fits = |frame: &SharedFrame| frame.append_to(codec, &mut bytes) && bytes.len() <= MAX_JOINED;
         if !self.frames.iter().all(&mut fits) {
             return None;
@@ -212,6 +208,18 @@ fn write_header(codec: Codec, out: &mut [u8]) -> usize {
     };
     out[start] = FIN | opcode;
     start
+}
+
+/// Bytes that so many small frames with so much payload take, or a little more: what is left of the room is held for as long as they wait.
+fn room_for(codec: Codec, frames: usize, payload: usize) -> usize {
+    const FRAMING: usize = 20;
+    const SMALL: usize = 512;
+    let longer = match codec {
+        Codec::MsgPack => 0,
+        // What takes one byte there seldom takes more than two here.
+        Codec::Json => payload.min(frames * SMALL),
+    };
+    frames * (HEADER + FRAMING) + payload + longer
 }
 
 fn payload_len(frame: &BrokerFrame) -> usize {

@@ -323,9 +323,8 @@ impl Ring {
     fn replace(&mut self, room: RoomNo, slot: u32) {
         let next = self.left + self.unsent.len() as u64;
         let Some(older) = self.newest.insert((room, slot), next) else { return };
-        let void = Frame { bytes: Bytes::new(), kind: Kind::Gone(0), room: None };
         if let Some(frame) = self.unsent.get_mut(older.saturating_sub(self.left) as usize) {
-            let replaced = std::mem::replace(frame, void);
+            let replaced = std::mem::replace(frame, GONE);
             self.discharge(&replaced);
             self.void += 1;
         }
@@ -359,27 +358,46 @@ impl Ring {
     fn forget(&mut self, frames: usize, bytes: usize) {
         let frames = frames + self.bound.frames / 4;
         let bytes = bytes + self.bound.bytes / 4;
-        let mut sent = VecDeque::with_capacity(self.sent.len());
-        let mut number = self.base;
-        for frame in std::mem::take(&mut self.sent) {
+        let (mut number, mut stay) = (self.base, 0);
+        // In place: who is behind has a long queue already, and need not have another beside it.
+        for at in 0..self.sent.len() {
+            let frame = std::mem::replace(&mut self.sent[at], GONE);
             number += u64::from(frame.count());
             let enough = self.frames + frames <= self.bound.frames && self.bytes + bytes <= self.bound.bytes;
             match (frame.kind, frame.room) {
                 (Kind::Publish | Kind::Run(_), Some(room)) if !enough => {
                     self.discharge(&frame);
                     self.dig(room, number);
-                    gone(&mut sent, frame.count());
+                    stay = self.note_gone(stay, frame.count());
                 }
-                (Kind::Gone(count), _) => gone(&mut sent, count),
-                _ => sent.push_back(frame),
+                (Kind::Gone(count), _) => stay = self.note_gone(stay, count),
+                _ => {
+                    self.sent[stay] = frame;
+                    stay += 1;
+                }
             }
         }
-        self.sent = sent;
+        self.sent.truncate(stay);
+        self.sent.shrink_to(LASTING.max(2 * stay));
         if let Some(Frame { kind: Kind::Gone(count), .. }) = self.sent.front() {
             // Their holes are remembered; their places need not be.
             self.base += u64::from(*count);
             self.sent_count -= u64::from(*count);
             self.sent.pop_front();
+        }
+    }
+
+    /// Adds to the frames that are gone before place `at` of what was sent. Returns the place behind them.
+    fn note_gone(&mut self, at: usize, more: u32) -> usize {
+        match at.checked_sub(1).and_then(|before| self.sent.get_mut(before)) {
+            Some(Frame { kind: Kind::Gone(count), .. }) => {
+                *count += more;
+                at
+            }
+            _ => {
+                self.sent[at] = Frame { kind: Kind::Gone(more), ..GONE };
+                at + 1
+            }
         }
     }
 
@@ -479,18 +497,12 @@ impl Ring {
 
 /// The first place: frames are put before it, too, and never so many.
 const MIDDLE: u64 = 1 << 40;
+/// What is left of a frame that is there no more.
+const GONE: Frame = Frame { bytes: Bytes::new(), kind: Kind::Gone(0), room: None };
 /// Frames for which an emptied queue keeps room, so that a long burst does not pin its ring for the connection's life.
 const LASTING: usize = 64;
 
 /// Whether it belongs to one of these rooms.
 fn is_of(frame: &Frame, rooms: &[Due]) -> bool {
     frame.room.is_some_and(|room| rooms.iter().any(|due| due.room == room))
-}
-
-/// Adds to the frames that are gone at the end of `sent`.
-fn gone(sent: &mut VecDeque<Frame>, more: u32) {
-    match sent.back_mut() {
-        Some(Frame { kind: Kind::Gone(count), .. }) => *count += more,
-        _ => sent.push_back(Frame { bytes: Bytes::new(), kind: Kind::Gone(more), room: None }),
-    }
 }
