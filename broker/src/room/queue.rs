@@ -75,7 +75,7 @@ pub enum Arrival {
         id: WorkId,
         /// The work function.
         name: String,
-        /// What came of it.
+        /// What came of it. Boxed, so that the other arrivals are no larger for it.
         result: Result<Bytes, Box<Failure>>,
     },
     /// The room is to be closed.

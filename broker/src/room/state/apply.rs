@@ -216,8 +216,8 @@ impl<L: Link> RoomState<L> {
         }
     }
 
-    /// Encodes nothing: the frame is for all of its readers. The joiner's view contains what its own join told everybody, so it gets only what is
-    /// meant for it alone.
+    /// One frame for all who hear it, encoded by the first. The joiner's view contains what its own join told everybody, so it gets
+    /// only what is meant for it alone.
     fn publish(&mut self, place: Place, to: &Audience, name: &str, payload: Bytes, joiner: Option<PlayerId>) {
         let type_ = self.type_number(name);
         let frame = SharedFrame::new(BrokerFrame::Publish { room: self.no, place, type_, payload });
